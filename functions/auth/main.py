@@ -1,0 +1,52 @@
+"""Auth: accounts in MySQL, and the tokens that every other function believes.
+
+POST /v1/users                201 409 422 403 (sign-up is closed unless SIGNUP_OPEN)
+POST /v1/tokens               200 401, by Basic or JSON
+POST /login                   200 401, by Basic; the bare token as text, as the original answered
+POST /validate                200 401, the claims of a bearer token
+GET  /.well-known/jwks.json   200, for third parties
+All: 400 404 405 413 415, 503 when MySQL is away.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import functions_framework
+from flask import Request
+from werkzeug.wrappers import Response
+
+from functions.auth import handler
+from functions.auth.keys import load_private
+from functions.auth.users import AWAY, Users
+from functions.common.settings import load
+from functions.common.tokens import Verifier
+from functions.common.web import Routes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What auth needs; `token_seconds` is how long a token is good for."""
+
+    token_private_key_file: Path
+    token_keys_file: Path
+    mysql_url: str = field(repr=False)
+    token_seconds: int = 3600
+    signup_open: bool = False
+
+
+settings = load(Settings)
+services = handler.Services(
+    users=Users(settings.mysql_url),
+    key=load_private(settings.token_private_key_file),
+    verifier=Verifier(settings.token_keys_file),
+    jwks=settings.token_keys_file,
+    token_seconds=settings.token_seconds,
+    signup_open=settings.signup_open,
+)
+routes = Routes(handler.routes(services), unavailable=AWAY)
+
+
+@functions_framework.http
+def auth(request: Request) -> Response:
+    """Answers one request."""
+    return routes(request)

@@ -1,0 +1,157 @@
+"""GridFS in bounded batches: readable by any GridFS driver, written and read without its 48 MB buffer.
+
+Layout after the GridFS specification (mongodb/specifications, source/gridfs): documents in `BUCKET.files` and
+`BUCKET.chunks`, all chunks full but the last, none for an empty file; the files document is written last and
+removed first.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from bson.int64 import Int64
+from pymongo import ASCENDING, IndexModel
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from functions.common.mongo import Document, Mongo, budget
+
+CHUNK_BYTES = 261_120  # 255 KiB, the drivers' own default
+BATCH_CHUNKS = 16  # 4 MiB: what is held in memory of a file at most
+VIDEOS, MP3S = "videos", "mp3s"
+
+INDEXES = {
+    "files": [IndexModel([("filename", ASCENDING), ("uploadDate", ASCENDING)])],
+    "chunks": [IndexModel([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)],
+}
+
+
+class HoleError(Exception):
+    """A stored file lacks a chunk, or has one of the wrong length."""
+
+
+class Bucket:
+    """One GridFS bucket."""
+
+    def __init__(self, mongo: Mongo, name: str) -> None:
+        self._mongo = mongo
+        self.name = name
+
+    @property
+    def _files(self) -> Collection[Document]:
+        return _collection(self._mongo.database, self.name, "files")
+
+    @property
+    def _chunks(self) -> Collection[Document]:
+        return _collection(self._mongo.database, self.name, "chunks")
+
+    def writer(self, file_id: ObjectId) -> "Writer":
+        """Begins a file; it exists for readers once closed."""
+        return Writer(self._files, self._chunks, file_id)
+
+    def chunks(self, file_id: ObjectId, length: int, first: int, last: int) -> Iterator[bytes]:
+        """Chunks `first` to `last` (both included) of a file of `length` bytes. Raises HoleError."""
+        for start in range(first, last + 1, BATCH_CHUNKS):
+            end = min(start + BATCH_CHUNKS - 1, last)
+            with budget():
+                query = {"files_id": file_id, "n": {"$gte": start, "$lte": end}}
+                found = list(self._chunks.find(query, sort=[("n", ASCENDING)], batch_size=BATCH_CHUNKS + 1))
+            if len(found) != end - start + 1:
+                raise HoleError(f"{self.name} {file_id}: {len(found)} of {end - start + 1} chunks from {start}")
+            for n, chunk in enumerate(found, start):
+                if chunk["n"] != n or len(chunk["data"]) != min(CHUNK_BYTES, length - n * CHUNK_BYTES):
+                    raise HoleError(f"{self.name} {file_id}: chunk {n} is not what it should be")
+                yield chunk["data"]
+
+    def read(self, file_id: ObjectId, length: int, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` up to, not including, `end`, in pieces of a chunk at most. Raises HoleError."""
+        if start >= end:
+            return
+        first, last = start // CHUNK_BYTES, (end - 1) // CHUNK_BYTES
+        for n, data in enumerate(self.chunks(file_id, length, first, last), first):
+            offset = n * CHUNK_BYTES
+            yield data[max(0, start - offset) : end - offset]
+
+    def sha256(self, file_id: ObjectId, length: int) -> str:
+        """The SHA-256 of what is stored, in hexadecimal."""
+        digest = hashlib.sha256()
+        for piece in self.read(file_id, length, 0, length):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def delete(self, file_id: ObjectId) -> None:
+        """Removes the file or what there is of it; no error when nothing is there."""
+        with budget():
+            self._files.delete_one({"_id": file_id})
+            self._chunks.delete_many({"files_id": file_id})
+
+
+class Writer:
+    """A file being written: at most BATCH_CHUNKS chunks are held back, and the first one until the end."""
+
+    def __init__(self, files: Collection[Document], chunks: Collection[Document], file_id: ObjectId) -> None:
+        self._files, self._chunks, self.file_id = files, chunks, file_id
+        self._buffer = bytearray()
+        self._first: bytes | None = None
+        self._next = 0
+        self.length = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Appends `data`; stores a batch of chunks whenever one is full."""
+        self._buffer += data
+        self.length += len(data)
+        if len(self._buffer) >= BATCH_CHUNKS * CHUNK_BYTES:
+            self._store(len(self._buffer) // CHUNK_BYTES)
+
+    def finish(self, head: bytes = b"") -> None:
+        """Stores all that is still held back; the file's first bytes become `head`."""
+        self._store(-(-len(self._buffer) // CHUNK_BYTES))
+        if self._first is not None:
+            with budget():
+                self._chunks.insert_one(self._document(0, head + self._first[len(head) :]))
+            self._first = None
+
+    def close(self, filename: str, metadata: dict[str, Any]) -> None:
+        """Completes the file: all chunks are stored, then its files document."""
+        self.finish()
+        with budget():
+            self._files.insert_one(
+                {
+                    "_id": self.file_id,
+                    "length": Int64(self.length),
+                    "chunkSize": CHUNK_BYTES,
+                    "uploadDate": datetime.now(UTC),
+                    "filename": filename,
+                    "metadata": metadata,
+                }
+            )
+
+    def abort(self) -> None:
+        """Removes what was stored."""
+        with budget():
+            self._files.delete_one({"_id": self.file_id})
+            self._chunks.delete_many({"files_id": self.file_id})
+
+    def _store(self, count: int) -> None:
+        documents = []
+        with memoryview(self._buffer) as view:
+            for index in range(count):
+                data = bytes(view[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES])
+                if self._next == 0:
+                    self._first = data
+                else:
+                    documents.append(self._document(self._next, data))
+                self._next += 1
+        del self._buffer[: count * CHUNK_BYTES]
+        if documents:
+            with budget():
+                self._chunks.insert_many(documents)
+
+    def _document(self, n: int, data: bytes) -> Document:
+        return {"_id": ObjectId(), "files_id": self.file_id, "n": n, "data": data}
+
+
+def _collection(database: Database[Document], bucket: str, part: str) -> Collection[Document]:
+    return database[f"{bucket}.{part}"]

@@ -1,0 +1,26 @@
+"""Publishes what a job announces. The job record is the outbox: what fails here stays `pending` for the janitor."""
+
+import logging
+
+from functions.common import events
+from functions.common.jobs import Jobs
+from functions.common.mongo import AWAY, Document, budget
+from functions.common.publisher import Publisher, PublishError
+
+log = logging.getLogger(__name__)
+
+PUBLISH_SECONDS = 5.0
+FAILURES: tuple[type[Exception], ...] = (PublishError, *AWAY)
+
+
+def announce(jobs: Jobs, publisher: Publisher, job: Document, queue: str, within: float = PUBLISH_SECONDS) -> bool:
+    """Publishes what `job` has pending on `queue` and marks it sent. Never raises; False: it stays pending."""
+    event = events.announcement(job["_id"], job["state"])
+    try:
+        publisher.publish(queue, event, min(within, PUBLISH_SECONDS))
+        with budget(within):
+            jobs.mark_sent(job, queue)
+    except FAILURES as error:
+        log.warning("not announced, the janitor will", extra={"job": job["_id"], "queue": queue, "reason": str(error)})
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""What convert does: take the job, run the child, store the MP3, commit, announce."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import PurePath
+
+from bson import ObjectId
+from cloudevents.http import CloudEvent
+
+from functions.common import outbox, runs
+from functions.common.files import CHUNK_BYTES, Bucket, HoleError, Writer
+from functions.common.jobs import Jobs, Run
+from functions.common.lease import Lease
+from functions.common.logs import fields
+from functions.common.mongo import AWAY, Document
+from functions.common.publisher import Publisher
+from functions.common.web import Problem, Unavailable
+from functions.convert.child import ChildDied, Result, Stopped, convert
+from functions.convert.media import MediaError
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 20.0  # a run that Knative cut off may still work in this process
+
+
+@dataclass(frozen=True)
+class Services:
+    """What convert works with. `gate` lets one conversion at a time into this process."""
+
+    jobs: Jobs
+    videos: Bucket
+    mp3s: Bucket
+    publisher: Publisher
+    conversion_seconds: float
+    run_seconds: float
+    result_days: float
+    gate: threading.Lock = field(default_factory=threading.Lock)
+
+
+def handle(event: CloudEvent, services: Services) -> None:
+    """Converts the video of the job that the event names, if that is still to be done."""
+    job_id = runs.subject(event)
+    with fields(job=job_id, event=event["id"]):
+        if not services.gate.acquire(timeout=BUSY_SECONDS):
+            raise Problem(409, "busy", "This process is converting another video.")
+        try:
+            run = runs.begin(services.jobs, "convert", job_id)
+            if run is None:
+                log.info("nothing to convert")
+            elif run.gave_up:
+                _fail(services, run, "gave_up")
+            else:
+                _attempt(services, run)
+        finally:
+            services.gate.release()
+
+
+def _attempt(services: Services, run: Run) -> None:
+    writer = services.mp3s.writer(ObjectId())
+    try:
+        with Lease(services.jobs, run, services.run_seconds) as lease:
+            result = _convert(services, run, writer, lease)
+            job = _commit(services, run, writer, result)
+    except (MediaError, HoleError) as error:
+        _remove(services.mp3s, writer.file_id)
+        _fail(services, run, error.code if isinstance(error, MediaError) else "corrupt")
+    except Stopped:
+        _remove(services.mp3s, writer.file_id)
+        if runs.give_back(services.jobs, run, counted=True):
+            raise Unavailable("The run was out of time.") from None
+        log.info("the job is no longer this run's")
+    except AWAY as error:
+        _give_up(services, run, writer, counted=False)
+        raise Unavailable from error
+    except ChildDied as error:
+        _give_up(services, run, writer, counted=True)
+        raise Unavailable("The converting child died.") from error
+    except BaseException:
+        _give_up(services, run, writer, counted=True)
+        raise
+    else:
+        _conclude(services, run, writer, job)
+
+
+def _convert(services: Services, run: Run, writer: Writer, lease: Lease) -> Result:
+    video = run.job["video"]
+
+    def fetch(first: int, count: int) -> list[bytes]:
+        return list(services.videos.chunks(video["file_id"], video["length"], first, first + count - 1))
+
+    def progress(percent: int) -> None:
+        lease.progress = percent
+
+    deadline = time.monotonic() + services.conversion_seconds
+    return convert(fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, lease.lost)
+
+
+def _commit(services: Services, run: Run, writer: Writer, result: Result) -> Document | None:
+    filename = f"{PurePath(run.job['video']['filename']).stem or 'video'}.mp3"
+    writer.finish(result.head)
+    digest = services.mp3s.sha256(writer.file_id, writer.length)
+    writer.close(filename, {"owner": run.job["owner"], "job": run.job_id, "sha256": digest})
+    mp3 = {"file_id": writer.file_id, "filename": filename, "length": writer.length, "sha256": digest}
+    return services.jobs.converted(run, mp3, result.figures, timedelta(days=services.result_days))
+
+
+def _conclude(services: Services, run: Run, writer: Writer, job: Document | None) -> None:
+    if job is None:
+        log.info("the job is no longer this run's")
+        _remove(services.mp3s, writer.file_id)
+        return
+    log.info("converted", extra={"bytes": job["mp3"]["length"], **job["result"]})
+    _remove(services.videos, job["video"]["file_id"])
+    outbox.announce(services.jobs, services.publisher, job, "mp3")
+
+
+def _fail(services: Services, run: Run, code: str) -> None:
+    try:
+        job = services.jobs.failed(run, code)
+    except AWAY as error:
+        raise Unavailable from error
+    log.info("conversion failed", extra={"code": code})
+    if job is not None:
+        _remove(services.videos, job["video"]["file_id"])
+        outbox.announce(services.jobs, services.publisher, job, "mp3")
+
+
+def _give_up(services: Services, run: Run, writer: Writer, counted: bool) -> None:
+    # What could not be handed back may have been committed after all: then the file is the job's.
+    if runs.give_back(services.jobs, run, counted):
+        _remove(services.mp3s, writer.file_id)
+
+
+def _remove(bucket: Bucket, file_id: ObjectId) -> None:
+    try:
+        bucket.delete(file_id)
+    except AWAY:
+        log.warning("a file could not be removed", extra={"bucket": bucket.name, "file": str(file_id)})

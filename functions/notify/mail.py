@@ -1,0 +1,89 @@
+"""Hands one mail to the SMTP server: verified TLS unless the URL says `?tls=none`, every wait bounded."""
+
+import smtplib
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from email.message import EmailMessage
+from urllib.parse import parse_qs, unquote, urlsplit
+
+CONNECT_SECONDS = 10
+COMMAND_SECONDS = 30
+DATA_SECONDS = 120
+
+
+class MailAwayError(Exception):
+    """The server does not take the mail now: away, busy, or set up wrongly. Worth another try later."""
+
+
+class MailRefusedError(Exception):
+    """The server will never take this mail; the message is its code."""
+
+
+class Mailer:
+    """The server at `smtps://user:password@host:465`, or `smtp://...:587` for STARTTLS."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port
+        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._implicit = parts.scheme == "smtps"
+        self._plain = parse_qs(parts.query).get("tls") == ["none"]
+        if parts.scheme not in ("smtp", "smtps") or not self._host:
+            raise ValueError("SMTP_URL must be smtp://host:port or smtps://host:port")
+
+    def send(self, message: EmailMessage, before_data: Callable[[], None]) -> None:
+        """Delivers `message`, calling `before_data` once the recipient is accepted. Raises the two errors above."""
+        server = self._connect()
+        try:
+            _away(server.mail, message["From"].addresses[0].addr_spec)
+            _refused(server.rcpt, message["To"].addresses[0].addr_spec)
+            before_data()
+            if server.sock:
+                server.sock.settimeout(DATA_SECONDS)
+            _refused(server.data, message.as_bytes())
+        finally:
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        try:
+            server: smtplib.SMTP
+            if self._implicit:
+                server = smtplib.SMTP_SSL(self._host, self._port or 465, timeout=CONNECT_SECONDS, context=context)
+            else:
+                server = smtplib.SMTP(self._host, self._port or 587, timeout=CONNECT_SECONDS)
+            if server.sock:
+                server.sock.settimeout(COMMAND_SECONDS)
+            server.ehlo()
+            if not self._implicit and not self._plain:
+                server.starttls(context=context)
+                server.ehlo()
+            if self._user:
+                server.login(self._user, self._password)
+        except (smtplib.SMTPException, OSError) as error:
+            raise MailAwayError(f"{type(error).__name__}: {error}") from error
+        return server
+
+
+def _reply(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> int:
+    try:
+        return command(argument)[0]
+    except smtplib.SMTPResponseException as error:
+        return error.smtp_code
+    except (smtplib.SMTPException, OSError) as error:
+        raise MailAwayError(f"{type(error).__name__}: {error}") from error
+
+
+def _away(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> None:
+    if (code := _reply(command, argument)) >= 400:
+        raise MailAwayError(f"answer {code}")
+
+
+def _refused(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> None:
+    code = _reply(command, argument)
+    if code >= 500:
+        raise MailRefusedError(f"answer {code}")
+    if code >= 400:
+        raise MailAwayError(f"answer {code}")

@@ -1,0 +1,44 @@
+"""Notify: tells the owner by mail that the MP3 is ready, or why there is none.
+
+Takes the events mp3.ready.v1 and conversion.failed.v1; announces nothing.
+200 when sent, sent already, or refused for good; 409 when another run has the job, 422 without a readable job id, 503
+when MongoDB or the mail server is away. The recipient is the job's, never the event's.
+"""
+
+from dataclasses import dataclass, field
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from functions.common.jobs import Jobs
+from functions.common.mongo import Mongo
+from functions.common.settings import load
+from functions.notify import handler
+from functions.notify.mail import Mailer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What notify needs; `public_url` is the address that the mail tells to fetch from."""
+
+    mail_from: str
+    mongo_url: str = field(repr=False)
+    smtp_url: str = field(repr=False)
+    public_url: str = ""
+    lease_seconds: float = 60
+
+
+settings = load(Settings)
+mongo = Mongo(settings.mongo_url)
+services = handler.Services(
+    jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
+    mailer=Mailer(settings.smtp_url),
+    sender=settings.mail_from,
+    public_url=settings.public_url,
+)
+
+
+@functions_framework.cloud_event
+def notify(event: CloudEvent) -> None:
+    """Handles one event."""
+    handler.handle(event, services)

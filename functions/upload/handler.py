@@ -1,0 +1,153 @@
+"""What upload does: refuses early or stores whole, then answers 202, then asks for the conversion."""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from bson import ObjectId
+from flask import Request
+from werkzeug.wrappers import Response
+
+from functions.common import outbox
+from functions.common.files import Bucket, Writer
+from functions.common.jobs import Jobs, Run
+from functions.common.lease import Lease
+from functions.common.logs import fields
+from functions.common.mongo import AWAY, Document, budget
+from functions.common.publisher import Publisher
+from functions.common.tokens import Account, Verifier
+from functions.common.views import job_view
+from functions.common.web import Problem, Route, answer
+from functions.upload.body import FORM_BYTES, Body
+from functions.upload.media import HEAD_BYTES, looks_like_media
+
+log = logging.getLogger(__name__)
+
+RUN_SECONDS = 600
+ANSWER_SECONDS = 10.0  # from the end of the body
+RESERVE_SECONDS = 2.0  # of these, kept for the answer itself
+UNDO_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Services:
+    """What upload works with."""
+
+    verifier: Verifier
+    jobs: Jobs
+    videos: Bucket
+    publisher: Publisher
+    max_bytes: int
+
+
+def routes(services: Services) -> list[Route]:
+    """The calls that upload answers."""
+    return [
+        ("POST", "/v1/jobs", partial(create, services)),
+        ("POST", "/upload", partial(create, services)),
+        ("GET", "/check", partial(check, services)),
+    ]
+
+
+def check(services: Services, request: Request) -> Response:
+    """Whether a body with these headers may come; NGINX passes on 401 and 403 alone, so the rest hides in a header."""
+    try:
+        services.verifier.account(request)
+        length = request.headers.get("X-Original-Length", type=int)
+        _refuse_length(services, length, request.headers.get("X-Original-Type", ""))
+    except Problem as problem:
+        status = 401 if problem.code == 401 else 403
+        headers = {"X-Refusal": str(problem.code), "X-Problem": problem.name_of_problem, **problem.headers}
+        return Response(status=status, headers=headers)
+    return Response(status=204)
+
+
+def create(services: Services, request: Request) -> Response:
+    """Stores the video and answers with its job."""
+    account = services.verifier.account(request)
+    _refuse_length(services, request.content_length, request.mimetype)
+    body = Body(request)
+    try:
+        head = body.head(HEAD_BYTES)
+        if not looks_like_media(head):
+            raise Problem(415, "not_media", "This does not look like a video or sound file.")
+        job, body_end = _store(services, account, body, head)
+    except Problem:
+        # What is refused only now is read to its end: the answer would else reach the client as a reset.
+        body.drain(services.max_bytes + FORM_BYTES)
+        raise
+    with fields(job=job["_id"]):
+        log.info("video stored", extra={"bytes": job["video"]["length"]})
+        _announce(services, job, body_end)
+    headers = {"Location": f"/v1/jobs/{job['_id']}", "Retry-After": "2"}
+    return answer(job_view(job), 202, headers)
+
+
+def _refuse_length(services: Services, length: int | None, content_type: str) -> None:
+    allowed = services.max_bytes + (FORM_BYTES if content_type.startswith("multipart/form-data") else 0)
+    if length is not None and length > allowed:
+        raise _too_large(services)
+
+
+def _too_large(services: Services) -> Problem:
+    return Problem(413, "too_large", f"A file may be at most {services.max_bytes} bytes long.")
+
+
+def _store(services: Services, account: Account, body: Body, head: bytes) -> tuple[Document, float]:
+    file_id = ObjectId()
+    with budget():
+        run = services.jobs.begin(account.id, account.email, {"file_id": file_id, "filename": body.filename})
+    writer = services.videos.writer(file_id)
+    try:
+        with Lease(services.jobs, run, RUN_SECONDS) as lease:
+            digest = _copy(services, chain([head], body), writer, lease)
+            body_end = time.monotonic()
+            with budget():
+                writer.close(body.filename, {"owner": account.id, "job": run.job_id, "sha256": digest})
+                job = services.jobs.uploaded(run, writer.length, digest)
+        if job is None:
+            raise _cancelled()
+    except BaseException:
+        _undo(services, writer, run)
+        raise
+    return job, body_end
+
+
+def _copy(services: Services, pieces: "chain[bytes]", writer: Writer, lease: Lease) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        if writer.length + len(piece) > services.max_bytes:
+            raise _too_large(services)
+        if lease.lost.is_set():
+            raise _cancelled()
+        digest.update(piece)
+        writer.write(piece)
+    return digest.hexdigest()
+
+
+def _cancelled() -> Problem:
+    return Problem(409, "cancelled", "The job was cancelled, or its upload took too long.")
+
+
+def _undo(services: Services, writer: Writer, run: Run) -> None:
+    try:
+        with budget(UNDO_SECONDS):
+            if services.jobs.discard(run) or _is_cancelled(services, run):
+                writer.abort()
+    except AWAY:
+        log.warning("an upload could not be undone", extra={"job": run.job_id})
+
+
+def _is_cancelled(services: Services, run: Run) -> bool:
+    # Not discarded and not cancelled is committed after all: then the file is the job's.
+    job = services.jobs.get(run.job_id, run.job["owner"])
+    return job is None or job["state"] == "cancelled"
+
+
+def _announce(services: Services, job: Document, body_end: float) -> None:
+    left = ANSWER_SECONDS - RESERVE_SECONDS - (time.monotonic() - body_end)
+    if left > 0:
+        outbox.announce(services.jobs, services.publisher, job, "video", left)
