@@ -15,6 +15,7 @@ from pika.adapters.select_connection import IOLoop, SelectConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 
+from functions.common.events import CONTENT_TYPE
 from functions.common.publisher import Parcel
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ BLOCKED_SECONDS = 5.0
 HEARTBEAT_SECONDS = 15
 TRIES = 2  # a connection may turn out to be dead only when it is used; the second try is over a fresh one
 PATIENCE_SECONDS = 1.0  # however little time a caller has, a confirm this late doesn't condemn the connection
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__} {error}"[:200].strip()
 
 
 class Link:
@@ -44,14 +49,14 @@ class Link:
             on_close_callback=self._on_lost,
             custom_ioloop=loop,
         )
-        self._opening = loop.call_later(CONNECT_SECONDS, partial(self.drop, f"no connection in {CONNECT_SECONDS} s"))
+        self._opening: object = None
 
     def send(self, parcel: Parcel) -> None:
         """Publishes `parcel`; the line hears of it again only when the link is lost first."""
         parcel.tries += 1
         properties = pika.BasicProperties(
             message_id=parcel.event.id,
-            content_type="application/cloudevents+json",
+            content_type=CONTENT_TYPE,
             timestamp=int(parcel.event.time.timestamp()),
             delivery_mode=pika.DeliveryMode.Persistent.value,
         )
@@ -63,26 +68,32 @@ class Link:
         try:
             self._channel.basic_publish(parcel.queue, parcel.queue, parcel.body, properties, mandatory=True)
         except AMQPError as error:
-            self.drop(f"{type(error).__name__}: {error}")
+            self.drop(_text(error))
 
     def drop(self, reason: str) -> None:
         """Gives the connection up without waiting for the broker's agreement."""
         self._lose(reason)
-        if not (self.connection.is_closing or self.connection.is_closed):
+        self.close()
+
+    def close(self) -> None:
+        """Has the connection closed in the broker's good time."""
+        # One that is still opening ends by its own limit; closing it now trips an assertion of pika 1.4 in the loop.
+        if self.connection.is_open:
             self.connection.close()
 
     def _on_open(self, connection: SelectConnection) -> None:
+        self._opening = self._loop.call_later(CONNECT_SECONDS, partial(self.drop, f"no channel in {CONNECT_SECONDS} s"))
         connection.channel(on_open_callback=self._on_channel)
 
     def _on_channel(self, channel: Channel) -> None:
         self._channel = channel
-        channel.add_on_close_callback(lambda _, error: self.drop(f"{type(error).__name__}: {error}"))
+        channel.add_on_close_callback(self._on_channel_lost)
         channel.add_on_return_callback(self._on_return)
         channel.confirm_delivery(self._on_confirm, callback=self._on_ready)
 
     def _on_ready(self, _frame: Any) -> None:
         self.ready = True
-        self._loop.remove_timeout(self._opening)
+        self._calm()
         self._line.flush()
 
     def _on_return(self, _channel: Channel, method: Any, properties: Any, _body: bytes) -> None:
@@ -106,11 +117,20 @@ class Link:
             else:
                 parcel.arrived()
 
+    def _on_channel_lost(self, _channel: Channel, error: BaseException) -> None:
+        if not self.connection.is_closing:  # else it is we who close it
+            self.drop(_text(error))
+
     def _on_lost(self, _connection: SelectConnection, error: BaseException) -> None:
-        self._lose(f"{type(error).__name__}: {error}")
+        self._lose(_text(error))
+        self._line.ended(self)
+
+    def _calm(self) -> None:
+        if self._opening is not None:
+            self._loop.remove_timeout(self._opening)
 
     def _lose(self, reason: str) -> None:
-        self._loop.remove_timeout(self._opening)
+        self._calm()
         sent, self._sent = self._sent, {}
         for _, timer in sent.values():
             self._loop.remove_timeout(timer)
@@ -124,6 +144,7 @@ class Line:
         self._parameters = parameters
         self._loop = IOLoop()
         self._link: Link | None = None
+        self._links: set[Link] = set()  # with those that were given up and have yet to end
         self._waiting: list[Parcel] = []
         self._stopping = False
 
@@ -140,6 +161,7 @@ class Line:
         """Sends what waits, if the link is ready; makes one if there is none."""
         if self._link is None:
             self._link = Link(self._parameters, self._loop, self)
+            self._links.add(self._link)
         while self._waiting and self._link is not None and self._link.ready:
             parcel = self._waiting.pop(0)
             if not parcel.done.done():  # else its caller has stopped waiting
@@ -158,25 +180,27 @@ class Line:
                 parcel.failed(reason)
         if self._waiting:
             self.flush()
-        if self._stopping:
+
+    def ended(self, link: Link) -> None:
+        """The connection of `link` is closed."""
+        self._links.discard(link)
+        if self._stopping and not self._links:
             self._loop.stop()
 
     def stop(self) -> None:
-        """Closes the connection, then ends the loop."""
+        """Closes the connection; the loop ends when the last one is closed."""
         self._stopping = True
-        if self._link is None or self._link.connection.is_closing:
+        if self._link is not None:
+            self._link.close()
+        elif not self._links:
             self._loop.stop()
-        else:
-            self._link.connection.close()
 
     def run(self) -> None:
         """The loop itself; returns after `stop`."""
         try:
             self._loop.start()
         except Exception:
-            log.exception("the publisher's loop broke")
-            for parcel in self._waiting:
-                parcel.failed("the publisher's loop broke")
+            log.exception("the publisher's loop broke")  # who waits runs out of time; the next publish starts anew
         finally:
             self._loop.close()
 

@@ -16,7 +16,7 @@ AWAY: tuple[type[Exception], ...] = (pymysql.err.OperationalError, pymysql.err.I
 
 
 @contextmanager
-def connect(url: str) -> Iterator[Connection[Cursor]]:
+def connect(url: str) -> "Iterator[Connection[Cursor]]":
     """A connection to `mysql://user:password@host:port/database`, in autocommit mode."""
     parts = urlsplit(url)
     connection = pymysql.connect(

@@ -44,7 +44,7 @@ def migrate_mysql(url: str) -> None:
                 _run(connection, step)
 
 
-def _run(connection: Connection[Cursor], step: Path) -> None:
+def _run(connection: "Connection[Cursor]", step: Path) -> None:
     # A step is one statement: MySQL commits each schema statement by itself, so two could end half done.
     with connection.cursor() as cursor:
         cursor.execute(step.read_text(encoding="utf-8"))

@@ -1,0 +1,208 @@
+"""Opens a file object as media and gives its sound as samples; tells a damaged or cut-off source from a whole one.
+
+The file object has no name and libav may open nothing else, so playlists and scripts reach neither files nor hosts.
+Pictures are never decoded.
+"""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError, PatchWelcomeError
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+
+from functions.convert import formats, wholeness
+from functions.convert.errors import MediaError
+from functions.convert.lame import SLICE_SAMPLES, fitting_rate
+from functions.convert.timeline import Timeline, tolerance
+
+READ_BYTES = 32_768  # a larger buffer reads more of the picture between two packets of sound
+_MICROSECONDS = 1_000_000  # libav's unit for a container's times
+
+
+class File(Protocol):
+    """What libav reads from."""
+
+    def read(self, count: int, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+
+
+class Sound:
+    """The sound of one media file of `length` bytes. Raises MediaError at once where there is none to be read.
+
+    `rate` (Hz) and `channels` (1 or 2) are what `frames` have; `codec` is the source's.
+    """
+
+    def __init__(self, file: File, length: int) -> None:
+        self._length = length
+        self._container = _opened(file)
+        self._format = self._container.format.name
+        if wholeness.is_cut_off(_reader(file), length, self._format):
+            raise MediaError("corrupt")
+        self._stream = _best(self._container)
+        self._units = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
+        self._timeline = Timeline(has_holes=self._format not in formats.INDEXED)
+        self._named_end = self._find_named_end()
+        self._broke_off = self._is_beyond_us = False
+        self._decoded = 0.0  # seconds
+        self._sound_bytes, self._first_byte, self._last_byte = 0, -1, 0
+        self._source = self._decode()
+        self._first = next(self._source, None)
+        if self._first is None:
+            raise MediaError(self._why_silent())
+        self.codec = self._stream.codec_context.name
+        self.rate = fitting_rate(self._first.sample_rate)
+        self.channels = 1 if len(self._first.layout.channels) == 1 else 2
+
+    def __enter__(self) -> "Sound":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    @property
+    def percent(self) -> int:
+        """How far `frames` have come, 0 to 100: by time where the source says how long it is, else by bytes."""
+        if self._stream.duration:
+            total = self._stream.duration * self._units[self._stream.index]
+        else:
+            total = (self._container.duration or 0) / _MICROSECONDS
+        share = self._decoded / total if total > 0 else self._last_byte / self._length
+        return min(100, int(100 * share))
+
+    def frames(self) -> Iterator[AudioFrame]:
+        """The samples: signed 32-bit, planar, at most SLICE_SAMPLES a frame. Raises MediaError at its end if more of
+        the sound was lost than tolerance() allows, so that whoever came to the end has it whole."""
+        layout = "mono" if self.channels == 1 else "stereo"
+        known: tuple[str, str, int] | None = None
+        fit: AudioResampler | None = None
+        frame = self._first
+        while frame is not None:
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != known:  # broadcasts change from stereo to 5.1 and back
+                yield from _fitted(fit, None)
+                known, fit = kind, AudioResampler("s32p", layout, self.rate, frame_size=SLICE_SAMPLES)
+            yield from _fitted(fit, frame)
+            frame = next(self._source, None)
+        yield from _fitted(fit, None)
+        if self._timeline.lost(self._decoded, self._missing()) > tolerance(self._named_end or self._decoded):
+            raise MediaError("corrupt")
+
+    def _find_named_end(self) -> float | None:
+        stream, unit, container = self._stream, self._units[self._stream.index], self._container
+        if self._format in formats.NAMES_SOUND_END and stream.duration:
+            return ((stream.start_time or 0) + stream.duration) * unit
+        if self._format in formats.NAMES_WHOLE_END and container.duration:
+            return ((container.start_time or 0) + container.duration) / _MICROSECONDS
+        if self._format == "avi" and stream.frames and container.duration:
+            return min(stream.frames * unit, container.duration / _MICROSECONDS)
+        return None
+
+    def _wanted(self) -> list[Stream]:
+        pictures = [] if self._format in formats.INDEXED else list(self._container.streams.video)
+        wanted = [self._stream, *(p for p in pictures if not p.disposition & Disposition.attached_pic)]
+        for stream in self._container.streams:
+            if stream not in wanted:
+                stream.discard = Discard.all
+        return wanted
+
+    def _decode(self) -> Iterator[AudioFrame]:
+        try:
+            for packet in self._container.demux(*self._wanted()):
+                if packet.size and self._saw(packet):
+                    yield from self._sounding(packet)
+        except FFmpegError:
+            self._broke_off = True
+        yield from self._sounding(None)
+
+    def _saw(self, packet: "Packet[Stream]") -> bool:
+        index = packet.stream_index
+        is_sound = index == self._stream.index
+        if (start := packet.dts if packet.pts is None else packet.pts) is not None:
+            unit = self._units[index]
+            self._timeline.saw(start * unit, (packet.duration or 0) * unit, is_sound)
+        if is_sound and packet.pos is not None and packet.pos >= 0:
+            if self._first_byte < 0:
+                self._first_byte = packet.pos
+            self._last_byte = packet.pos + packet.size
+        self._sound_bytes += packet.size if is_sound else 0
+        return is_sound
+
+    def _sounding(self, packet: "Packet[AudioStream] | None") -> Iterator[AudioFrame]:
+        seconds = 0.0 if packet is None else (packet.duration or 0) * self._units[self._stream.index]
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except FFmpegError as error:
+            self._is_beyond_us = isinstance(error, PatchWelcomeError)
+            self._timeline.failed(seconds)
+            return
+        if not frames and packet is not None and not packet.is_discard:
+            self._timeline.gave_nothing(seconds)
+        for frame in frames:
+            self._decoded += frame.samples / frame.sample_rate
+            yield frame
+
+    def _missing(self) -> float:
+        end = self._timeline.any_end if self._format in formats.NAMES_WHOLE_END else self._timeline.sound_end
+        if self._named_end is not None:
+            return self._named_end - (end or 0.0)
+        if self._format in formats.RAW:
+            between = self._last_byte - self._first_byte
+            return self._decoded * (between - self._sound_bytes) / max(1, between)
+        if self._broke_off:
+            return self._decoded * (self._length - self._last_byte) / max(1, self._last_byte)
+        return 0.0
+
+    def _why_silent(self) -> str:
+        if self._is_beyond_us:
+            return "unsupported"
+        return "corrupt" if self._broke_off or self._sound_bytes else "no_audio"  # a track without a single packet
+
+
+def _opened(file: File) -> InputContainer:
+    try:
+        return av.open(file, "r", options=formats.OPTIONS, metadata_errors="ignore", buffer_size=READ_BYTES)
+    except FFmpegError as error:
+        raise MediaError("corrupt" if wholeness.is_known(_reader(file)(0, 64)) else "unsupported") from error
+
+
+def _reader(file: File) -> wholeness.ReadAt:
+    def read_at(offset: int, count: int) -> bytes:
+        position = file.tell()
+        file.seek(offset)
+        parts = bytearray()
+        while len(parts) < count and (part := file.read(count - len(parts))):
+            parts += part
+        file.seek(position)  # where libav believes to be
+        return bytes(parts)
+
+    return read_at
+
+
+def _best(container: InputContainer) -> AudioStream:
+    sounds = container.streams.audio
+    if not sounds:
+        raise MediaError("no_audio")
+    # libav has no context for a stream that it has no decoder for, whatever the stubs say.
+    readable = [s for s in sounds if getattr(s.codec_context, "name", None) in formats.DECODERS]
+    if not readable:
+        raise MediaError("unsupported")
+    return next((s for s in readable if s.disposition & Disposition.default), readable[0])
+
+
+def _fitted(fit: AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:
+    if fit is None:
+        return []
+    try:
+        return fit.resample(frame)
+    except (FFmpegError, ValueError) as error:
+        raise MediaError("unsupported") from error  # channels that nobody knows how to mix

@@ -1,0 +1,332 @@
+"""What the job record and GridFS promise, expected of the in-memory fake and of the real database alike.
+
+tests/unit and tests/integration each subclass these with a `mongo` fixture of their own.
+"""
+
+import hashlib
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from functions.common.files import BATCH_CHUNKS, CHUNK_BYTES, Bucket, HoleError
+from functions.common.jobs import ATTEMPTS, Jobs, LeaseHeldError, Run
+
+OWNER = "owner-1"
+
+
+class Clock:
+    """A clock that stands still until told."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class JobsContract:
+    """The transitions, leases and outbox of a job."""
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def jobs(self, mongo: Any, clock: Clock) -> Jobs:
+        return Jobs(lambda: mongo.database["jobs"], 60, clock)
+
+    @pytest.fixture
+    def queued(self, jobs: Jobs) -> str:
+        return self.new(jobs)
+
+    @pytest.fixture
+    def done(self, jobs: Jobs, queued: str) -> str:
+        run = self.take(jobs, "convert", queued)
+        assert jobs.converted(run, {"file_id": ObjectId(), "length": 1}, {"duration": 1.0}, timedelta(days=7))
+        return queued
+
+    @staticmethod
+    def new(jobs: Jobs, owner: str = OWNER) -> str:
+        run = jobs.begin(owner, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        assert jobs.uploaded(run, 10, "00")
+        return run.job_id
+
+    @staticmethod
+    def take(jobs: Jobs, stage: str, job_id: str) -> Run:
+        run = jobs.take(stage, job_id)
+        assert run is not None
+        return run
+
+    def test_an_upload_becomes_a_queued_job_with_its_event_pending(self, jobs: Jobs) -> None:
+        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+
+        job = jobs.uploaded(run, 10, "ab")
+
+        assert job is not None
+        assert (job["state"], job["video"]["length"], job["video"]["sha256"]) == ("queued", 10, "ab")
+        assert job["outbox"]["video"] == {"state": "pending", "n": 1}
+        assert "token" not in job["work"]["upload"]
+
+    def test_a_discarded_upload_leaves_no_record(self, jobs: Jobs) -> None:
+        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+
+        assert jobs.discard(run)
+        assert jobs.get(run.job_id, OWNER) is None
+        assert jobs.uploaded(run, 1, "") is None
+
+    def test_a_committed_upload_cannot_be_discarded(self, jobs: Jobs) -> None:
+        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        jobs.uploaded(run, 1, "")
+
+        assert not jobs.discard(run)
+        assert jobs.get(run.job_id, OWNER) is not None
+
+    def test_a_job_that_is_being_uploaded_cannot_be_converted(self, jobs: Jobs) -> None:
+        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+
+        assert jobs.take("convert", run.job_id) is None
+
+    def test_an_unknown_job_is_nothing_to_do(self, jobs: Jobs) -> None:
+        assert jobs.take("convert", "no-such-job") is None
+        assert jobs.take("notify", "no-such-job") is None
+
+    def test_one_run_takes_a_job_and_the_next_finds_it_held(self, jobs: Jobs, queued: str) -> None:
+        run = self.take(jobs, "convert", queued)
+
+        assert run.job["state"] == "converting"
+        with pytest.raises(LeaseHeldError):
+            jobs.take("convert", queued)
+
+    def test_a_dead_lease_is_taken_over_and_the_old_run_can_write_no_more(
+        self, jobs: Jobs, clock: Clock, queued: str
+    ) -> None:
+        old = self.take(jobs, "convert", queued)
+        clock.forward(61)
+        new = self.take(jobs, "convert", queued)
+
+        assert not jobs.extend(old, 5)
+        assert jobs.converted(old, {}, {}, timedelta(0)) is None
+        assert jobs.failed(old, "corrupt") is None
+        assert not jobs.hand_back(old, counted=False)
+        assert jobs.extend(new, 6)
+
+    def test_an_extended_lease_lives_on_and_shows_progress(self, jobs: Jobs, clock: Clock, queued: str) -> None:
+        run = self.take(jobs, "convert", queued)
+        clock.forward(50)
+        assert jobs.extend(run, 40)
+        clock.forward(50)
+
+        with pytest.raises(LeaseHeldError):
+            jobs.take("convert", queued)
+        job = jobs.get(queued, OWNER)
+        assert job is not None
+        assert job["progress"] == 40
+
+    def test_a_conversion_ends_done_with_its_mail_and_event_pending(self, jobs: Jobs, clock: Clock, done: str) -> None:
+        job = jobs.get(done, OWNER)
+
+        assert job is not None
+        assert (job["state"], job["progress"], job["mail"]["state"]) == ("done", 100, "pending")
+        assert job["outbox"]["mp3"] == {"state": "pending", "n": 1}
+        assert job["expires"] == clock() + timedelta(days=7)
+        assert jobs.take("convert", done) is None
+
+    def test_a_failure_keeps_its_code_and_has_a_mail(self, jobs: Jobs, queued: str) -> None:
+        job = jobs.failed(self.take(jobs, "convert", queued), "no_audio")
+
+        assert job is not None
+        assert (job["state"], job["error"]["code"], job["mail"]["state"]) == ("failed", "no_audio", "pending")
+        assert jobs.take("convert", queued) is None
+
+    def test_handing_back_gives_the_attempt_back_unless_it_is_counted(self, jobs: Jobs, queued: str) -> None:
+        assert jobs.hand_back(self.take(jobs, "convert", queued), counted=False)
+        assert self.attempts(jobs, queued) == 0
+
+        assert jobs.hand_back(self.take(jobs, "convert", queued), counted=True)
+        assert self.attempts(jobs, queued) == 1
+
+    def test_the_take_after_the_last_attempt_may_only_give_up(self, jobs: Jobs, queued: str) -> None:
+        for _ in range(ATTEMPTS):
+            run = self.take(jobs, "convert", queued)
+            assert not run.gave_up
+            jobs.hand_back(run, counted=True)
+
+        assert self.take(jobs, "convert", queued).gave_up
+
+    def test_a_mail_is_sent_by_one_run_and_only_once(self, jobs: Jobs, done: str) -> None:
+        run = self.take(jobs, "notify", done)
+        with pytest.raises(LeaseHeldError):
+            jobs.take("notify", done)
+
+        assert jobs.sending(run)
+        assert jobs.mailed(run)
+        assert jobs.take("notify", done) is None
+
+    def test_a_mail_whose_run_died_while_sending_is_taken_again(self, jobs: Jobs, clock: Clock, done: str) -> None:
+        run = self.take(jobs, "notify", done)
+        jobs.sending(run)
+        clock.forward(61)
+
+        assert jobs.take("notify", done) is not None
+        assert not jobs.mailed(run)
+
+    def test_a_refused_mail_is_final(self, jobs: Jobs, done: str) -> None:
+        assert jobs.mail_failed(self.take(jobs, "notify", done), "answer 550")
+
+        job = jobs.get(done, OWNER)
+        assert job is not None
+        assert (job["mail"]["state"], job["mail"]["reason"]) == ("failed", "answer 550")
+        assert jobs.take("notify", done) is None
+
+    def test_a_job_that_is_not_done_has_no_mail_to_send(self, jobs: Jobs, queued: str) -> None:
+        assert jobs.take("notify", queued) is None
+
+    def test_pending_events_are_found_once_they_are_old_enough(self, jobs: Jobs, clock: Clock, queued: str) -> None:
+        assert list(jobs.pending("video", 60)) == []
+        clock.forward(61)
+        (job,) = jobs.pending("video", 60)
+
+        assert job["_id"] == queued
+        assert jobs.mark_sent(job, "video")
+        assert list(jobs.pending("video", 60)) == []
+
+    def test_marking_an_older_announcement_sent_changes_nothing(self, jobs: Jobs, clock: Clock, done: str) -> None:
+        job = jobs.get(done, OWNER)
+        assert job is not None
+        job["outbox"]["mp3"]["n"] = 0
+
+        assert not jobs.mark_sent(job, "mp3")
+        clock.forward(61)
+        assert [job["_id"] for job in jobs.pending("mp3", 60)] == [done]
+
+    @pytest.mark.parametrize("stage", ["uploading", "queued", "converting"])
+    def test_an_unfinished_job_can_be_cancelled_and_its_runs_find_out(self, jobs: Jobs, stage: str) -> None:
+        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        if stage != "uploading":
+            jobs.uploaded(run, 1, "")
+        if stage == "converting":
+            run = self.take(jobs, "convert", run.job_id)
+
+        job = jobs.cancel(run.job_id, OWNER)
+
+        assert job is not None
+        assert job["state"] == "cancelled"
+        assert not jobs.extend(run, 1)
+        assert jobs.take("convert", run.job_id) is None
+        assert jobs.cancel(run.job_id, OWNER) is None
+
+    def test_expiring_a_done_job_stops_a_mail_that_still_waits(self, jobs: Jobs, done: str) -> None:
+        job = jobs.expire(done, OWNER)
+
+        assert job is not None
+        assert (job["state"], job["mail"]["state"], job["mail"]["reason"]) == ("expired", "failed", "removed")
+        assert jobs.take("notify", done) is None
+
+    def test_expiring_keeps_the_record_of_a_mail_that_was_sent(self, jobs: Jobs, done: str) -> None:
+        run = self.take(jobs, "notify", done)
+        jobs.mailed(run)
+
+        job = jobs.expire(done, OWNER)
+
+        assert job is not None
+        assert job["mail"]["state"] == "sent"
+
+    def test_nobody_sees_or_ends_what_is_not_theirs(self, jobs: Jobs, done: str, queued: str) -> None:
+        job = jobs.get(done, OWNER)
+        assert job is not None
+
+        assert jobs.get(done, "other") is None
+        assert jobs.of_mp3(job["mp3"]["file_id"], "other") is None
+        assert jobs.page("other", 10) == []
+        assert jobs.cancel(self.new(jobs), "other") is None
+        assert jobs.expire(done, "other") is None
+
+    def test_pages_hold_every_job_once_newest_first(self, jobs: Jobs, clock: Clock) -> None:
+        made = []
+        for number in range(7):
+            made.append(self.new(jobs))
+            clock.forward(number % 2)  # some share a time
+
+        seen: list[str] = []
+        after = None
+        while page := jobs.page(OWNER, 3, after):
+            seen += [job["_id"] for job in page]
+            after = (page[-1]["created"], page[-1]["_id"])
+
+        assert sorted(seen) == sorted(made)
+        assert len(seen) == 7
+        assert seen[0] == max(made[-1:])
+
+    @staticmethod
+    def attempts(jobs: Jobs, job_id: str) -> int:
+        job = jobs.get(job_id, OWNER)
+        assert job is not None
+        return int(job["work"]["convert"]["attempts"])
+
+
+LENGTHS = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, (BATCH_CHUNKS + 1) * CHUNK_BYTES + 7]
+
+
+class FilesContract:
+    """Files in GridFS."""
+
+    @pytest.fixture
+    def bucket(self, mongo: Any) -> Bucket:
+        return Bucket(mongo, "videos")
+
+    @staticmethod
+    def store(bucket: Bucket, data: bytes, piece: int = 100_000) -> ObjectId:
+        writer = bucket.writer(ObjectId())
+        for start in range(0, len(data), piece):
+            writer.write(data[start : start + piece])
+        writer.close("a.mp4", {"owner": OWNER})
+        return writer.file_id
+
+    @pytest.mark.parametrize("length", LENGTHS)
+    def test_what_was_written_is_read(self, bucket: Bucket, length: int) -> None:
+        data = os.urandom(length)
+
+        file_id = self.store(bucket, data)
+
+        assert b"".join(bucket.read(file_id, length, 0, length)) == data
+        assert bucket.sha256(file_id, length) == hashlib.sha256(data).hexdigest()
+
+    def test_any_range_is_read(self, bucket: Bucket) -> None:
+        data = os.urandom(3 * CHUNK_BYTES + 5)
+        file_id = self.store(bucket, data)
+
+        edges = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 1, len(data) - 1, len(data)]
+        for start in edges:
+            for end in edges:
+                assert b"".join(bucket.read(file_id, len(data), start, end)) == data[start:end]
+
+    def test_the_first_bytes_can_be_filled_in_at_the_end(self, bucket: Bucket) -> None:
+        writer = bucket.writer(ObjectId())
+        writer.write(b"????" + b"x" * 2 * CHUNK_BYTES)
+        writer.finish(b"head")
+        writer.close("a.mp3", {})
+
+        assert b"".join(bucket.read(writer.file_id, writer.length, 0, 6)) == b"headxx"
+
+    def test_a_hole_is_an_error(self, bucket: Bucket, mongo: Any) -> None:
+        data = os.urandom(3 * CHUNK_BYTES)
+        file_id = self.store(bucket, data)
+        mongo.database["videos.chunks"].delete_one({"files_id": file_id, "n": 1})
+
+        with pytest.raises(HoleError):
+            list(bucket.read(file_id, len(data), 0, len(data)))
+
+    def test_an_aborted_and_a_deleted_file_leave_nothing(self, bucket: Bucket, mongo: Any) -> None:
+        writer = bucket.writer(ObjectId())
+        writer.write(os.urandom((BATCH_CHUNKS + 2) * CHUNK_BYTES))
+        writer.abort()
+        bucket.delete(self.store(bucket, b"x" * 1000))
+
+        assert list(mongo.database["videos.chunks"].find({})) == []
+        assert list(mongo.database["videos.files"].find({})) == []

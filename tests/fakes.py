@@ -1,0 +1,204 @@
+"""One in-memory stand-in for each protocol that the functions speak, with switches to fail.
+
+The contract tests (tests/contracts.py) run the same expectations against these and against the real servers.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+from email.message import EmailMessage
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError, ServerSelectionTimeoutError
+
+from functions.auth.users import EmailTakenError, User, WeakPasswordError, normalise
+from functions.common.events import Event
+from functions.common.publisher import PublishError
+from functions.notify.mail import MailAwayError
+
+_COMPARE = {
+    "$in": lambda value, wanted: value in wanted,
+    "$ne": lambda value, wanted: value != wanted,
+    "$lt": lambda value, wanted: value is not None and value < wanted,
+    "$lte": lambda value, wanted: value is not None and value <= wanted,
+    "$gte": lambda value, wanted: value is not None and value >= wanted,
+    "$gt": lambda value, wanted: value is not None and value > wanted,
+    "$exists": lambda value, wanted: (value is not None) == wanted,
+}
+
+
+class FakeCollection:
+    """The part of a collection that the functions use: compare-and-set, insert, find, delete."""
+
+    def __init__(self, database: "FakeDatabase") -> None:
+        self._database = database
+        self._documents: dict[Any, dict[str, Any]] = {}
+
+    def insert_one(self, document: dict[str, Any]) -> None:
+        self._database.use()
+        if document["_id"] in self._documents:
+            raise DuplicateKeyError("duplicate _id")
+        self._documents[document["_id"]] = copy.deepcopy(document)
+
+    def insert_many(self, documents: Iterable[dict[str, Any]]) -> None:
+        for document in documents:
+            self.insert_one(document)
+
+    def find(
+        self, filter_: Any = None, projection: Any = None, sort: Any = (), limit: int = 0, batch_size: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        self._database.use()
+        found = [copy.deepcopy(d) for d in self._documents.values() if _matches(d, filter_ or {})]
+        for name, direction in reversed(list(sort)):
+            found.sort(key=lambda d: _get(d, name), reverse=direction < 0)
+        return iter(found[: limit or None])
+
+    def find_one(self, filter_: Any, projection: Any = None) -> dict[str, Any] | None:
+        return next(self.find(filter_), None)
+
+    def find_one_and_update(self, filter_: Any, update: Any, return_document: Any = None) -> dict[str, Any] | None:
+        self._database.use()
+        for document in self._documents.values():
+            if _matches(document, filter_):
+                _apply(document, update)
+                return copy.deepcopy(document)
+        return None
+
+    def delete_one(self, filter_: Any) -> Any:
+        return self._delete(filter_, 1)
+
+    def delete_many(self, filter_: Any) -> Any:
+        return self._delete(filter_, len(self._documents))
+
+    def _delete(self, filter_: Any, most: int) -> Any:
+        self._database.use()
+        keys = [key for key, document in self._documents.items() if _matches(document, filter_)][:most]
+        for key in keys:
+            del self._documents[key]
+        return type("Deleted", (), {"deleted_count": len(keys)})
+
+
+class FakeDatabase:
+    """Collections by name. `down` makes every operation fail, `after` lets that many more through first."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.after: int | None = None
+        self.operations = 0
+        self._collections: dict[str, FakeCollection] = {}
+
+    def __getitem__(self, name: str) -> FakeCollection:
+        return self._collections.setdefault(name, FakeCollection(self))
+
+    def use(self) -> None:
+        self.operations += 1
+        if self.after is not None:
+            self.after -= 1
+            self.down = self.down or self.after < 0
+        if self.down:
+            raise ServerSelectionTimeoutError("down")
+
+
+class FakeMongo:
+    """What functions.common.mongo.Mongo is to the code that uses it."""
+
+    def __init__(self) -> None:
+        self.database = FakeDatabase()
+
+    def everything(self) -> dict[str, int]:
+        """How many documents each collection holds, the empty ones left out."""
+        self.database.down, self.database.after = False, None
+        counts = {name: len(list(c.find())) for name, c in self.database._collections.items()}
+        return {name: count for name, count in counts.items() if count}
+
+
+class FakePublisher:
+    """Keeps what was published; `down` refuses it."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.published: list[tuple[str, Event]] = []
+
+    def publish(self, queue: str, event: Event, within: float) -> None:
+        if self.down:
+            raise PublishError("down")
+        self.published.append((queue, event))
+
+
+class FakeMailer:
+    """Keeps the mails; `error` is raised in place of taking the next ones."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.sent: list[EmailMessage] = []
+
+    def send(self, message: EmailMessage, before_data: Any) -> None:
+        if isinstance(self.error, MailAwayError):
+            raise self.error
+        before_data()
+        if self.error:
+            raise self.error
+        self.sent.append(message)
+
+
+class FakeUsers:
+    """Accounts in a dictionary; `error` is raised by every call."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self._passwords: dict[str, tuple[User, str]] = {}
+
+    def add(self, email: str, password: str) -> User:
+        self._fail()
+        user = User(f"id-{len(self._passwords)}", normalise(email))
+        if len(password) < 8:
+            raise WeakPasswordError
+        if user.email in self._passwords:
+            raise EmailTakenError
+        self._passwords[user.email] = user, password
+        return user
+
+    def check(self, email: str, password: str) -> User | None:
+        self._fail()
+        user, known = self._passwords.get(email.lower(), (None, None))
+        return user if user and known == password else None
+
+    def _fail(self) -> None:
+        if self.error:
+            raise self.error
+
+
+def _get(document: dict[str, Any], path: str) -> Any:
+    value: Any = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _matches(document: dict[str, Any], filter_: dict[str, Any]) -> bool:
+    for name, wanted in filter_.items():
+        if name == "$or":
+            if not any(_matches(document, option) for option in wanted):
+                return False
+            continue
+        value = _get(document, name)
+        if isinstance(wanted, dict) and wanted and all(key.startswith("$") for key in wanted):
+            if not all(_COMPARE[operator](value, operand) for operator, operand in wanted.items()):
+                return False
+        elif value != wanted:
+            return False
+    return True
+
+
+def _apply(document: dict[str, Any], update: dict[str, dict[str, Any]]) -> None:
+    for operator, changes in update.items():
+        for path, value in changes.items():
+            *folders, last = path.split(".")
+            place = document
+            for folder in folders:
+                place = place.setdefault(folder, {})
+            if operator == "$set":
+                place[last] = copy.deepcopy(value)
+            elif operator == "$inc":
+                place[last] = place.get(last, 0) + value
+            else:
+                place.pop(last, None)

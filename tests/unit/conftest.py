@@ -1,0 +1,23 @@
+"""Fixtures of the unit tests: fakes, keys, nothing that runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.clients import Keys
+from tests.fakes import FakeMongo, FakePublisher
+
+
+@pytest.fixture(scope="session")
+def token_keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys(Path(tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture
+def mongo() -> FakeMongo:
+    return FakeMongo()
+
+
+@pytest.fixture
+def publisher() -> FakePublisher:
+    return FakePublisher()

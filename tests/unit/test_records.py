@@ -1,0 +1,18 @@
+"""The job record and GridFS against the in-memory fake."""
+
+import pytest
+
+from tests.contracts import FilesContract, JobsContract
+from tests.fakes import FakeMongo
+
+
+class TestJobs(JobsContract):
+    @pytest.fixture
+    def mongo(self) -> FakeMongo:
+        return FakeMongo()
+
+
+class TestFiles(FilesContract):
+    @pytest.fixture
+    def mongo(self) -> FakeMongo:
+        return FakeMongo()
