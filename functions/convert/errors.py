@@ -9,9 +9,9 @@ class MediaError(Exception):
         self.code = code
 
 
-class ChildDied(Exception):  # noqa: N818 - says the state, like ConnectionReset
+class ChildDied(Exception):
     """The child ended without a result: killed, crashed, or talking nonsense. Another try may succeed."""
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the caller asked for it
+class Stopped(Exception):
     """The caller's event was set before the conversion came to its end."""

@@ -3,11 +3,67 @@
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 
 DECODERS = frozenset(
-    "aac aac_latm ac3 adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf adpcm_yamaha alac amrnb amrwb dca eac3 flac g722"
-    " g726 g726le gsm gsm_ms libopencore_amrnb libopencore_amrwb libopus mlp mp1 mp1float mp2 mp2float mp3 mp3float"
-    " nellymoser opus pcm_alaw pcm_bluray pcm_dvd pcm_f32be pcm_f32le pcm_f64be pcm_f64le pcm_mulaw pcm_s16be pcm_s16le"
-    " pcm_s24be pcm_s24le pcm_s32be pcm_s32le pcm_s8 pcm_u8 qdm2 s302m speex truehd tta vorbis wavpack wmalossless"
-    " wmapro wmav1 wmav2 wmavoice".split()
+    [
+        "aac",
+        "aac_latm",
+        "ac3",
+        "adpcm_ima_qt",
+        "adpcm_ima_wav",
+        "adpcm_ms",
+        "adpcm_swf",
+        "adpcm_yamaha",
+        "alac",
+        "amrnb",
+        "amrwb",
+        "dca",
+        "eac3",
+        "flac",
+        "g722",
+        "g726",
+        "g726le",
+        "gsm",
+        "gsm_ms",
+        "libopencore_amrnb",
+        "libopencore_amrwb",
+        "libopus",
+        "mlp",
+        "mp1",
+        "mp1float",
+        "mp2",
+        "mp2float",
+        "mp3",
+        "mp3float",
+        "nellymoser",
+        "opus",
+        "pcm_alaw",
+        "pcm_bluray",
+        "pcm_dvd",
+        "pcm_f32be",
+        "pcm_f32le",
+        "pcm_f64be",
+        "pcm_f64le",
+        "pcm_mulaw",
+        "pcm_s16be",
+        "pcm_s16le",
+        "pcm_s24be",
+        "pcm_s24le",
+        "pcm_s32be",
+        "pcm_s32le",
+        "pcm_s8",
+        "pcm_u8",
+        "qdm2",
+        "s302m",
+        "speex",
+        "truehd",
+        "tta",
+        "vorbis",
+        "wavpack",
+        "wmalossless",
+        "wmapro",
+        "wmav1",
+        "wmav2",
+        "wmavoice",
+    ]
 )
 
 # For `av.open`. No protocol: what is opened is a file object, and nothing may be opened from within it. The list of

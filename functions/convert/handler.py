@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import PurePath
@@ -18,8 +19,8 @@ from functions.common.logs import fields
 from functions.common.mongo import AWAY, Document
 from functions.common.publisher import Publisher
 from functions.common.web import Problem, Unavailable
-from functions.convert.child import ChildDied, Result, Stopped, convert
-from functions.convert.media import MediaError
+from functions.convert.child import Result, convert
+from functions.convert.errors import ChildDied, MediaError, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Services:
     conversion_seconds: float
     run_seconds: float
     result_days: float
+    convert: Callable[..., Result] = convert
     gate: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -95,7 +97,7 @@ def _convert(services: Services, run: Run, writer: Writer, lease: Lease) -> Resu
         lease.progress = percent
 
     deadline = time.monotonic() + services.conversion_seconds
-    return convert(fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, lease.lost)
+    return services.convert(fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, lease.lost)
 
 
 def _commit(services: Services, run: Run, writer: Writer, result: Result) -> Document | None:

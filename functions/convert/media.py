@@ -52,7 +52,7 @@ class Sound:
         self._named_end = self._find_named_end()
         self._broke_off = self._is_beyond_us = False
         self._decoded = 0.0  # seconds
-        self._sound_bytes, self._first_byte, self._last_byte = 0, -1, 0
+        self._sound_bytes = self._bad_bytes = self._first_byte = self._last_byte = 0
         self._source = self._decode()
         self._first = next(self._source, None)
         if self._first is None:
@@ -103,8 +103,6 @@ class Sound:
             return ((stream.start_time or 0) + stream.duration) * unit
         if self._format in formats.NAMES_WHOLE_END and container.duration:
             return ((container.start_time or 0) + container.duration) / _MICROSECONDS
-        if self._format == "avi" and stream.frames and container.duration:
-            return min(stream.frames * unit, container.duration / _MICROSECONDS)
         return None
 
     def _wanted(self) -> list[Stream]:
@@ -125,16 +123,16 @@ class Sound:
         yield from self._sounding(None)
 
     def _saw(self, packet: "Packet[Stream]") -> bool:
-        index = packet.stream_index
-        is_sound = index == self._stream.index
+        is_sound = packet.stream_index == self._stream.index
+        position = packet.pos if packet.pos is not None else self._last_byte
         if (start := packet.dts if packet.pts is None else packet.pts) is not None:
-            unit = self._units[index]
-            self._timeline.saw(start * unit, (packet.duration or 0) * unit, is_sound)
-        if is_sound and packet.pos is not None and packet.pos >= 0:
-            if self._first_byte < 0:
-                self._first_byte = packet.pos
-            self._last_byte = packet.pos + packet.size
-        self._sound_bytes += packet.size if is_sound else 0
+            unit = self._units[packet.stream_index]
+            self._timeline.saw(start * unit, (packet.duration or 0) * unit, (position, packet.size), is_sound)
+        if is_sound:
+            if not self._sound_bytes:
+                self._first_byte = position
+            self._sound_bytes += packet.size
+            self._last_byte = position + packet.size
         return is_sound
 
     def _sounding(self, packet: "Packet[AudioStream] | None") -> Iterator[AudioFrame]:
@@ -144,6 +142,7 @@ class Sound:
         except FFmpegError as error:
             self._is_beyond_us = isinstance(error, PatchWelcomeError)
             self._timeline.failed(seconds)
+            self._bad_bytes += packet.size if packet else 0
             return
         if not frames and packet is not None and not packet.is_discard:
             self._timeline.gave_nothing(seconds)
@@ -152,20 +151,24 @@ class Sound:
             yield frame
 
     def _missing(self) -> float:
-        end = self._timeline.any_end if self._format in formats.NAMES_WHOLE_END else self._timeline.sound_end
+        """Seconds of sound that the file names and that never came, as far as it names any."""
         if self._named_end is not None:
-            return self._named_end - (end or 0.0)
+            is_whole = self._format in formats.NAMES_WHOLE_END
+            return self._named_end - ((self._timeline.any_end if is_whole else self._timeline.sound_end) or 0.0)
+        if self._format == "avi":
+            named = sum(entry.size for entry in self._stream.index_entries)
+            return self._decoded * (named / max(1, self._sound_bytes) - 1)
         if self._format in formats.RAW:
-            between = self._last_byte - self._first_byte
-            return self._decoded * (between - self._sound_bytes) / max(1, between)
+            good = self._sound_bytes - self._bad_bytes
+            return self._decoded * ((self._last_byte - self._first_byte) / max(1, good) - 1)
         if self._broke_off:
-            return self._decoded * (self._length - self._last_byte) / max(1, self._last_byte)
+            return self._decoded * (self._length / max(1, self._last_byte) - 1)
         return 0.0
 
     def _why_silent(self) -> str:
         if self._is_beyond_us:
             return "unsupported"
-        return "corrupt" if self._broke_off or self._sound_bytes else "no_audio"  # a track without a single packet
+        return "corrupt" if self._broke_off or self._timeline.sound_end is not None else "no_audio"  # an empty track
 
 
 def _opened(file: File) -> InputContainer:

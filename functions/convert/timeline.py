@@ -1,40 +1,52 @@
 """Keeps account of how much of a source's sound was not there, in seconds, so that no short MP3 passes for a whole one.
 
-Four kinds of loss: packets that don't decode, packets that decode to nothing, holes in the time stamps, and a missing
-end. A hole in the sound counts only where the picture has it too: a recorder may have been muted, and a sound may well
-be shorter than its picture.
+Four kinds of loss: packets that don't decode, packets that decode to nothing, holes, and a missing end. A gap in the
+time stamps is a hole only as far as bytes of the file were passed over in it: a recorder may have been muted or paused.
 """
 
 from dataclasses import dataclass, field
 
 HOLE_SECONDS = 0.5  # less than that is jitter of the recorder's clock
-EDIT_SECONDS = 3600.0  # more than that is another recording's clock, not a hole
 
 
 @dataclass
 class Timeline:
-    """Fed with every packet in file order. Without `has_holes`, gaps in the time stamps are the recording's own."""
+    """Fed with every packet in file order. Without `has_holes`, gaps are never holes."""
 
     has_holes: bool = True
-    sound_end: float | None = None  # where the sound heard so far ends
+    sound_end: float | None = None  # where the sound seen so far ends, by its time stamps
     any_end: float | None = None  # the same over sound and picture
-    undecodable: float = 0.0
     holes: float = 0.0
+    undecodable: float = 0.0
     _empty: float = 0.0
     _named: float = 0.0
-    _open_hole: float = field(default=0.0, repr=False)
+    _open_hole: float = 0.0
+    _start: tuple[float, int] = field(default=(0.0, 0), repr=False)
+    _byte_end: int = field(default=0, repr=False)
 
-    def saw(self, start: float, seconds: float, is_sound: bool) -> None:
-        """A packet of the sound or of a picture, from `start` on for `seconds` (0 when it doesn't say)."""
-        if self.has_holes and self.any_end is not None and HOLE_SECONDS < start - self.any_end < EDIT_SECONDS:
-            self._open_hole += start - self.any_end
-        self.any_end = max(self.any_end or start, start + seconds)
+    def saw(self, start: float, seconds: float, place: tuple[int, int], is_sound: bool) -> None:
+        """A packet of the sound or of a picture: when, for how long (0: it doesn't say), its position and size."""
+        position, size = place
+        if self.any_end is None:
+            self._start = (start, position)
+        elif self.has_holes and start - self.any_end > HOLE_SECONDS:
+            self._open_hole += self._hole(start - self.any_end, position - self._byte_end)
+        self.any_end = start + seconds if self.any_end is None else max(self.any_end, start + seconds)
+        self._byte_end = max(self._byte_end, position + size)
         if is_sound:
-            if self.sound_end is not None and start - self.sound_end > HOLE_SECONDS:
-                self.holes += min(self._open_hole, start - self.sound_end)
-            self._open_hole = 0.0
-            self.sound_end = max(self.sound_end or start, start + seconds)
-            self._named += seconds
+            self._heard(start, seconds)
+
+    def _heard(self, start: float, seconds: float) -> None:
+        if self.sound_end is not None and start - self.sound_end > HOLE_SECONDS:
+            self.holes += min(self._open_hole, start - self.sound_end)
+        self._open_hole = 0.0
+        self.sound_end = start + seconds if self.sound_end is None else max(self.sound_end, start + seconds)
+        self._named += seconds
+
+    def _hole(self, seconds: float, skipped: int) -> float:
+        first_second, first_byte = self._start
+        bytes_a_second = (self._byte_end - first_byte) / max(1.0, (self.any_end or 0.0) - first_second)
+        return min(seconds, skipped / bytes_a_second) if bytes_a_second > 0 else seconds
 
     def failed(self, seconds: float) -> None:
         """The packet just seen could not be decoded."""

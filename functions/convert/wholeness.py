@@ -17,6 +17,7 @@ _MAGIC = re.compile(
     rb"|\xff[\xe2-\xff]|\x47|.{4}(ftyp|moov|mdat|free|skip|wide|pnot|styp)",
     re.DOTALL,
 )
+_MOST_BOXES = 100_000  # a day of fragments; a file of nothing but empty boxes must not keep us
 _BOXES = frozenset({b"ftyp", b"moov", b"moof", b"mdat", b"styp", b"sidx", b"mfra", b"free", b"skip", b"wide", b"uuid"})
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _OGG_PAGE_BYTES = 65_307  # the largest page
@@ -36,7 +37,9 @@ def is_cut_off(read_at: ReadAt, length: int, container: str) -> bool:
 
 def _boxes(read_at: ReadAt, length: int) -> bool:
     position, is_fragmented = 0, False
-    while position + 8 <= length:
+    for _ in range(_MOST_BOXES):
+        if position + 8 > length:
+            break
         head = read_at(position, 16)
         size, kind = int.from_bytes(head[:4], "big"), head[4:8]
         if size == 1:
@@ -52,8 +55,6 @@ def _boxes(read_at: ReadAt, length: int) -> bool:
             return False
         if size < 8 or position + size > length:
             return kind in _BOXES
-        if is_fragmented and read_at(length - 16, 16)[4:8] == b"mfro":
-            return False  # the index that is written last is there: no need to step over each fragment
         position += size
     return False
 

@@ -41,30 +41,35 @@ class Mailer:
             before_data()
             if server.sock:
                 server.sock.settimeout(DATA_SECONDS)
-            _refused(server.data, message.as_bytes())
+            _refused(server.data, message.as_bytes(policy=message.policy.clone(linesep="\r\n")))
         finally:
             with suppress(smtplib.SMTPException, OSError):
                 server.quit()
 
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context()
+        server: smtplib.SMTP | None = None
         try:
-            server: smtplib.SMTP
             if self._implicit:
                 server = smtplib.SMTP_SSL(self._host, self._port or 465, timeout=CONNECT_SECONDS, context=context)
             else:
                 server = smtplib.SMTP(self._host, self._port or 587, timeout=CONNECT_SECONDS)
-            if server.sock:
-                server.sock.settimeout(COMMAND_SECONDS)
-            server.ehlo()
-            if not self._implicit and not self._plain:
-                server.starttls(context=context)
-                server.ehlo()
-            if self._user:
-                server.login(self._user, self._password)
+            self._greet(server, context)
         except (smtplib.SMTPException, OSError) as error:
+            if server is not None:
+                server.close()
             raise MailAwayError(f"{type(error).__name__}: {error}") from error
         return server
+
+    def _greet(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        if server.sock:
+            server.sock.settimeout(COMMAND_SECONDS)
+        server.ehlo()
+        if not self._implicit and not self._plain:
+            server.starttls(context=context)
+            server.ehlo()
+        if self._user:
+            server.login(self._user, self._password)
 
 
 def _reply(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> int:

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import os
 from datetime import timedelta
 from typing import Any
@@ -162,7 +163,7 @@ def test_any_ranges_that_cover_the_file_make_the_file(cuts: list[int]) -> None:
     writer.close("a.mp3", {})
     edges = sorted({0, *cuts, len(DATA)})
 
-    pieces = [b"".join(bucket.read(writer.file_id, len(DATA), a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [b"".join(bucket.read(writer.file_id, len(DATA), a, b)) for a, b in itertools.pairwise(edges)]
 
     assert b"".join(pieces) == DATA
 

@@ -1,0 +1,107 @@
+"""The mail client against a real SMTP server that answers as told."""
+
+import socket
+from collections.abc import Iterator
+from email.headerregistry import Address
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from functions.notify.mail import MailAwayError, Mailer, MailRefusedError
+
+
+class Inbox:
+    """Keeps mails; `answers` overrides what a command is answered."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, str] = {}
+        self.mails: list[bytes] = []
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.mail_from = address
+        return self.answers.get("MAIL", "250 OK")
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.rcpt_tos.append(address)
+        return self.answers.get("RCPT", "250 OK")
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.mails.append(envelope.content)
+        return self.answers.get("DATA", "250 OK")
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def port(inbox: Inbox) -> Iterator[int]:
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield controller.port
+    controller.stop()
+
+
+def free_port() -> int:
+    for port in range(21_000, 30_000, 7):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise AssertionError("no free port")
+
+
+def message() -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"] = Address("Video to MP3", addr_spec="mp3@demo.example")
+    mail["To"] = Address(addr_spec="a@demo.example")
+    mail["Subject"] = "Your MP3 is ready"
+    mail.set_content("Grüße\n.\nend\n", cte="quoted-printable")
+    return mail
+
+
+def send(port: int) -> list[str]:
+    calls: list[str] = []
+    Mailer(f"smtp://127.0.0.1:{port}?tls=none").send(message(), lambda: calls.append("before data"))
+    return calls
+
+
+def test_a_mail_arrives_as_it_was_written(inbox: Inbox, port: int) -> None:
+    assert send(port) == ["before data"]
+
+    (mail,) = inbox.mails
+    assert b"Subject: Your MP3 is ready" in mail
+    assert b"\r\n.\r\nend" in mail
+
+
+@pytest.mark.parametrize(("command", "answer"), [("RCPT", "550 no such user"), ("DATA", "554 spam")])
+def test_a_refusal_of_this_mail_is_final(inbox: Inbox, port: int, command: str, answer: str) -> None:
+    inbox.answers[command] = answer
+
+    with pytest.raises(MailRefusedError, match=answer[:3]):
+        send(port)
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [("RCPT", "450 greylisted"), ("DATA", "452 full"), ("MAIL", "421 busy"), ("MAIL", "550 not you")],
+)
+def test_anything_else_is_worth_another_try(inbox: Inbox, port: int, command: str, answer: str) -> None:
+    inbox.answers[command] = answer
+
+    with pytest.raises(MailAwayError, match=answer[:3]):
+        send(port)
+
+
+def test_a_server_that_is_not_there_is_worth_another_try() -> None:
+    with pytest.raises(MailAwayError):
+        send(free_port())
+
+
+def test_without_tls_nothing_is_sent_unless_the_address_says_so(inbox: Inbox, port: int) -> None:
+    with pytest.raises(MailAwayError):
+        Mailer(f"smtp://user:secret@127.0.0.1:{port}").send(message(), lambda: None)
+
+    assert inbox.mails == []
