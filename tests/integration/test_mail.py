@@ -1,6 +1,5 @@
 """The mail client against a real SMTP server that answers as told."""
 
-import socket
 from collections.abc import Iterator
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -10,6 +9,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from functions.notify.mail import MailAwayError, Mailer, MailRefusedError
+from local.ports import choose
 
 
 class Inbox:
@@ -19,15 +19,15 @@ class Inbox:
         self.answers: dict[str, str] = {}
         self.mails: list[bytes] = []
 
-    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         envelope.mail_from = address
         return self.answers.get("MAIL", "250 OK")
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         envelope.rcpt_tos.append(address)
         return self.answers.get("RCPT", "250 OK")
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.mails.append(envelope.content)
         return self.answers.get("DATA", "250 OK")
 
@@ -39,18 +39,10 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def port(inbox: Inbox) -> Iterator[int]:
-    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller = Controller(inbox, hostname="127.0.0.1", port=choose(set()))
     controller.start()
     yield controller.port
     controller.stop()
-
-
-def free_port() -> int:
-    for port in range(21_000, 30_000, 7):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port")
 
 
 def message() -> EmailMessage:
@@ -97,7 +89,7 @@ def test_anything_else_is_worth_another_try(inbox: Inbox, port: int, command: st
 
 def test_a_server_that_is_not_there_is_worth_another_try() -> None:
     with pytest.raises(MailAwayError):
-        send(free_port())
+        send(choose(set()))
 
 
 def test_without_tls_nothing_is_sent_unless_the_address_says_so(inbox: Inbox, port: int) -> None:
