@@ -74,8 +74,8 @@ def sign_up(services: Services, request: Request) -> Response:
 
 
 def issue(services: Services, request: Request) -> Response:
-    """A token, for credentials by Basic or as JSON."""
-    if request.authorization is None and request.mimetype == "application/json":
+    """A token, for credentials as JSON or by Basic."""
+    if request.mimetype == "application/json":
         user = _check(services, *_pair(json_object(request)))
     else:
         user = _basic(services, request.authorization)

@@ -3,7 +3,7 @@
     state       becomes                by                   when
     (none)      uploading              begin                the first bytes look like media
     uploading   queued                 uploaded             the video is stored whole
-    uploading   (none)                 discard              the upload was refused or broke off
+    uploading   (none)                 discard              the upload was refused, broke off, or died
     queued      converting             take("convert")      an event arrived
     converting  converting             take("convert")      its lease is dead
     converting  queued                 hand_back            a dependency is away, or the child died (counted)
@@ -38,6 +38,7 @@ _QUEUE_STATES = {"video": ["queued"], "mp3": ["done", "failed"]}
 INDEXES = [
     IndexModel([("owner", ASCENDING), ("created", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("mp3.file_id", ASCENDING)], sparse=True),
+    IndexModel([("work.upload.until", ASCENDING)], sparse=True),
     IndexModel([("outbox.video.state", ASCENDING), ("updated", ASCENDING)], sparse=True),
     IndexModel([("outbox.mp3.state", ASCENDING), ("updated", ASCENDING)], sparse=True),
 ]
@@ -112,6 +113,12 @@ class Jobs:
     def discard(self, run: Run) -> bool:
         """Removes a job whose upload did not come to an end."""
         return self._of().delete_one(_held(run)).deleted_count == 1
+
+    def dead_uploads(self, seconds: float) -> Iterator[Run]:
+        """Uploads whose lease has been dead for longer than `seconds`: nobody will end them, and nobody got a 202."""
+        dead = self._now() - timedelta(seconds=seconds)
+        for job in self._of().find({"state": "uploading", "work.upload.until": {"$lt": dead}}):
+            yield Run("upload", job, job["work"]["upload"]["token"])
 
     # -- leases ------------------------------------------------------------------------------------------------
 

@@ -77,10 +77,16 @@ OPTIONS = {
 # How a container names an end: of its sound, or of sound and picture together. The others name none, or libav makes
 # one up from what there is of the file.
 NAMES_SOUND_END = frozenset({_MOV, "flac", "wav", "w64"})
-NAMES_WHOLE_END = frozenset({"matroska,webm", "flv", "asf"})
+NAMES_WHOLE_END = frozenset({"matroska,webm", "flv"})
 
 # Read by an index: of the file only the sound's bytes, and a gap in the time stamps is the recording's own.
 INDEXED = frozenset({_MOV, "avi"})
+
+# Their time stamps count samples: a gap is damage, however few bytes were passed over.
+COUNTED = frozenset({"ogg", "flac"})
+
+# libav takes damage in them for their end.
+ENDS_QUIETLY = frozenset({"asf"})
 
 # Frame after frame without time stamps: bytes between two of them are damage.
 RAW = frozenset({"aac", "mp3"})

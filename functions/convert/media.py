@@ -6,7 +6,7 @@ Pictures are never decoded.
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -23,6 +23,8 @@ from functions.convert.lame import SLICE_SAMPLES, fitting_rate
 from functions.convert.timeline import Timeline, tolerance
 
 READ_BYTES = 32_768  # a larger buffer reads more of the picture between two packets of sound
+_TIMED = ("audio", "video", "subtitle")  # what may decide how long the whole lasts
+_UNMIXABLE = (FFmpegError, ValueError)  # what the resampler raises for channels that nobody knows how to mix
 _MICROSECONDS = 1_000_000  # libav's unit for a container's times
 
 
@@ -42,6 +44,7 @@ class Sound:
 
     def __init__(self, file: File, length: int) -> None:
         self._length = length
+        self._tag_bytes = wholeness.id3_bytes(_reader(file)(0, 10))
         self._container = _opened(file)
         self._format = self._container.format.name
         if wholeness.is_cut_off(_reader(file), length, self._format):
@@ -52,12 +55,12 @@ class Sound:
         self._named_end = self._find_named_end()
         self._broke_off = self._is_beyond_us = False
         self._decoded = 0.0  # seconds
-        self._sound_bytes = self._bad_bytes = self._first_byte = self._last_byte = 0
+        self._sound_bytes = self._bad_bytes = self._last_byte = 0
         self._source = self._decode()
         self._first = next(self._source, None)
         if self._first is None:
             raise MediaError(self._why_silent())
-        self.codec = self._stream.codec_context.name
+        self.codec = self._stream.codec_context.codec.canonical_name
         self.rate = fitting_rate(self._first.sample_rate)
         self.channels = 1 if len(self._first.layout.channels) == 1 else 2
 
@@ -91,7 +94,13 @@ class Sound:
             if kind != known:  # broadcasts change from stereo to 5.1 and back
                 yield from _fitted(fit, None)
                 known, fit = kind, AudioResampler("s32p", layout, self.rate, frame_size=SLICE_SAMPLES)
-            yield from _fitted(fit, frame)
+            try:
+                yield from _fitted(fit, frame)
+            except _UNMIXABLE as error:
+                if frame is self._first:
+                    raise MediaError("unsupported") from error
+                known = fit = None  # damage that decoded to channels that there cannot be
+                self._timeline.failed(frame.samples / frame.sample_rate)
             frame = next(self._source, None)
         yield from _fitted(fit, None)
         if self._timeline.lost(self._decoded, self._missing()) > tolerance(self._named_end or self._decoded):
@@ -106,31 +115,34 @@ class Sound:
         return None
 
     def _wanted(self) -> list[Stream]:
-        pictures = [] if self._format in formats.INDEXED else list(self._container.streams.video)
-        wanted = [self._stream, *(p for p in pictures if not p.disposition & Disposition.attached_pic)]
+        streams = [] if self._format in formats.INDEXED else list(self._container.streams)
+        wanted = [s for s in streams if s.type in _TIMED and not s.disposition & Disposition.attached_pic]
         for stream in self._container.streams:
-            if stream not in wanted:
+            if stream not in wanted and stream is not self._stream:
                 stream.discard = Discard.all
-        return wanted
+        return wanted or [self._stream]
 
     def _decode(self) -> Iterator[AudioFrame]:
         try:
             for packet in self._container.demux(*self._wanted()):
                 if packet.size and self._saw(packet):
-                    yield from self._sounding(packet)
+                    yield from self._sounding(cast("Packet[AudioStream]", packet))
         except FFmpegError:
             self._broke_off = True
         yield from self._sounding(None)
 
     def _saw(self, packet: "Packet[Stream]") -> bool:
         is_sound = packet.stream_index == self._stream.index
-        position = packet.pos if packet.pos is not None else self._last_byte
+        position = self._last_byte if packet.pos is None else packet.pos
+        place = None if self._format in formats.COUNTED else (position, packet.size)
         if (start := packet.dts if packet.pts is None else packet.pts) is not None:
             unit = self._units[packet.stream_index]
-            self._timeline.saw(start * unit, (packet.duration or 0) * unit, (position, packet.size), is_sound)
+            seconds = (packet.duration or 0) * unit
+            if is_sound or packet.stream.type == "video":
+                self._timeline.saw(start * unit, seconds, place, is_sound)
+            else:
+                self._timeline.saw_aside(start * unit + seconds)
         if is_sound:
-            if not self._sound_bytes:
-                self._first_byte = position
             self._sound_bytes += packet.size
             self._last_byte = position + packet.size
         return is_sound
@@ -154,15 +166,16 @@ class Sound:
         """Seconds of sound that the file names and that never came, as far as it names any."""
         if self._named_end is not None:
             is_whole = self._format in formats.NAMES_WHOLE_END
-            return self._named_end - ((self._timeline.any_end if is_whole else self._timeline.sound_end) or 0.0)
+            return self._named_end - (self._timeline.last_end if is_whole else self._timeline.sound_end or 0.0)
         if self._format == "avi":
             named = sum(entry.size for entry in self._stream.index_entries)
             return self._decoded * (named / max(1, self._sound_bytes) - 1)
         if self._format in formats.RAW:
-            good = self._sound_bytes - self._bad_bytes
-            return self._decoded * ((self._last_byte - self._first_byte) / max(1, good) - 1)
-        if self._broke_off:
-            return self._decoded * (self._length / max(1, self._last_byte) - 1)
+            # libav's positions in ADTS are mere sums of sizes; an MP3 may have tags behind its last frame.
+            named = (self._last_byte if self._format == "mp3" else self._length) - self._tag_bytes
+            return self._decoded * (named / max(1, self._sound_bytes - self._bad_bytes) - 1)
+        if self._broke_off or self._format in formats.ENDS_QUIETLY:
+            return self._decoded * (self._length / max(1, self._last_byte, self._timeline.byte_end) - 1)
         return 0.0
 
     def _why_silent(self) -> str:
@@ -203,9 +216,4 @@ def _best(container: InputContainer) -> AudioStream:
 
 
 def _fitted(fit: AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:
-    if fit is None:
-        return []
-    try:
-        return fit.resample(frame)
-    except (FFmpegError, ValueError) as error:
-        raise MediaError("unsupported") from error  # channels that nobody knows how to mix
+    return [] if fit is None else fit.resample(frame)

@@ -16,25 +16,32 @@ class Timeline:
     has_holes: bool = True
     sound_end: float | None = None  # where the sound seen so far ends, by its time stamps
     any_end: float | None = None  # the same over sound and picture
+    last_end: float = 0.0  # the same over everything, other tracks and subtitles too
+    byte_end: int = 0  # where in the file the last packet of sound or picture ended
     holes: float = 0.0
     undecodable: float = 0.0
     _empty: float = 0.0
     _named: float = 0.0
     _open_hole: float = 0.0
     _start: tuple[float, int] = field(default=(0.0, 0), repr=False)
-    _byte_end: int = field(default=0, repr=False)
 
-    def saw(self, start: float, seconds: float, place: tuple[int, int], is_sound: bool) -> None:
-        """A packet of the sound or of a picture: when, for how long (0: it doesn't say), its position and size."""
-        position, size = place
+    def saw(self, start: float, seconds: float, place: tuple[int, int] | None, is_sound: bool) -> None:
+        """A packet of the sound or of a picture: when, for how long (0: it doesn't say), its position and size in the
+        file. Without those, gaps are holes whatever was passed over."""
+        position, size = place or (0, 0)
         if self.any_end is None:
             self._start = (start, position)
         elif self.has_holes and start - self.any_end > HOLE_SECONDS:
-            self._open_hole += self._hole(start - self.any_end, position - self._byte_end)
+            self._open_hole += self._hole(start - self.any_end, position - self.byte_end)
         self.any_end = start + seconds if self.any_end is None else max(self.any_end, start + seconds)
-        self._byte_end = max(self._byte_end, position + size)
+        self.byte_end = max(self.byte_end, position + size)
+        self.saw_aside(start + seconds)
         if is_sound:
             self._heard(start, seconds)
+
+    def saw_aside(self, end: float) -> None:
+        """A packet of what is neither the sound nor a picture."""
+        self.last_end = max(self.last_end, end)
 
     def _heard(self, start: float, seconds: float) -> None:
         if self.sound_end is not None and start - self.sound_end > HOLE_SECONDS:
@@ -45,7 +52,7 @@ class Timeline:
 
     def _hole(self, seconds: float, skipped: int) -> float:
         first_second, first_byte = self._start
-        bytes_a_second = (self._byte_end - first_byte) / max(1.0, (self.any_end or 0.0) - first_second)
+        bytes_a_second = (self.byte_end - first_byte) / max(1.0, (self.any_end or 0.0) - first_second)
         return min(seconds, skipped / bytes_a_second) if bytes_a_second > 0 else seconds
 
     def failed(self, seconds: float) -> None:

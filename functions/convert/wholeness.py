@@ -1,4 +1,4 @@
-"""Whether a file goes on to the end that its own container names: a cut-off upload is told by that, exactly and at once.
+"""Whether a file goes on to the end that its container names: a cut-off upload is told by that, exactly and at once.
 
 Each rule reads a few bytes. Where a container names no end (a live recording), nothing is found to be missing. Layouts
 from the formats' specifications: ISO 14496-12, RFC 8794 and 9559, RFC 3533, ISO 13818-1, RIFF, ASF.
@@ -18,7 +18,24 @@ _MAGIC = re.compile(
     re.DOTALL,
 )
 _MOST_BOXES = 100_000  # a day of fragments; a file of nothing but empty boxes must not keep us
-_BOXES = frozenset({b"ftyp", b"moov", b"moof", b"mdat", b"styp", b"sidx", b"mfra", b"free", b"skip", b"wide", b"uuid"})
+_BOXES = frozenset(
+    {
+        b"ftyp",
+        b"moov",
+        b"moof",
+        b"mdat",
+        b"styp",
+        b"sidx",
+        b"mfra",
+        b"free",
+        b"skip",
+        b"wide",
+        b"uuid",
+        b"meta",
+        b"emsg",
+    }
+    | {b"emsg", b"pdin", b"prft", b"pnot", b"udta", b"ssix"}
+)
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _OGG_PAGE_BYTES = 65_307  # the largest page
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -27,6 +44,13 @@ _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 def is_known(head: bytes) -> bool:
     """Whether a file that begins with `head` is meant to be media of a kind that convert reads."""
     return _MAGIC.match(head) is not None
+
+
+def id3_bytes(head: bytes) -> int:
+    """How long the ID3v2 tag is that a file beginning with `head` (10 bytes) has in front; 0 without one."""
+    if head[:3] != b"ID3":
+        return 0
+    return 10 + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(head[6:10]))  # seven bits to the byte
 
 
 def is_cut_off(read_at: ReadAt, length: int, container: str) -> bool:
@@ -39,24 +63,23 @@ def _boxes(read_at: ReadAt, length: int) -> bool:
     position, is_fragmented = 0, False
     for _ in range(_MOST_BOXES):
         if position + 8 > length:
-            break
-        head = read_at(position, 16)
-        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
-        if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        if kind not in _BOXES:
-            # Cameras append what is no box at all; within fragments it can only be damage.
-            if is_fragmented and not kind.isalnum():
-                return True
-            if size < 8:
-                return False
-        is_fragmented = is_fragmented or kind == b"moof"
-        if size == 0:  # up to the end
             return False
-        if size < 8 or position + size > length:
-            return kind in _BOXES
+        size, kind = _box(read_at(position, 16), length - position)
+        if kind not in _BOXES:
+            # Cameras append what is no box at all; between fragments it can only be damage.
+            return is_fragmented and not kind.isalnum()
+        is_fragmented = is_fragmented or kind == b"moof"
         position += size
+        if size < 8 or position > length:
+            return True
     return False
+
+
+def _box(head: bytes, rest: int) -> tuple[int, bytes]:
+    size = int.from_bytes(head[:4], "big")
+    if size == 1:
+        size = int.from_bytes(head[8:16], "big")
+    return size or rest, head[4:8]  # 0: up to the end
 
 
 def _segment(read_at: ReadAt, length: int) -> bool:
@@ -102,9 +125,7 @@ def _packets(read_at: ReadAt, length: int) -> bool:
 
 
 def _xing(read_at: ReadAt, length: int) -> bool:
-    head = read_at(0, 10)
-    # An ID3 tag's length has seven bits to the byte.
-    tag = 10 + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(head[6:10])) if head[:3] == b"ID3" else 0
+    tag = id3_bytes(read_at(0, 10))
     frame = read_at(tag, 64)
     mark = re.search(rb"Xing|Info", frame)
     if mark is None or not frame[mark.end() + 3] & 2:

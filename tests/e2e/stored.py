@@ -4,6 +4,8 @@ from typing import Any
 
 import pymongo
 
+from tests.e2e.account import until
+
 
 class Stored:
     """What the databases hold, looked at behind the system's back."""
@@ -14,6 +16,10 @@ class Stored:
     def counts(self) -> dict[str, int]:
         names = ("jobs", "videos.files", "videos.chunks", "mp3s.files", "mp3s.chunks")
         return {name: self._database[name].count_documents({}) for name in names}
+
+    def settles(self, expected: dict[str, int]) -> None:
+        """Waits until just so much is stored: the gateway may answer before a function has tidied up."""
+        until(lambda: self.counts() == expected, 30, f"{expected} is stored, not {self.counts()}")
 
     def close(self) -> None:
         self._database.client.close()

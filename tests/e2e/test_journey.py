@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests import media
-from tests.e2e.account import PASSWORD, Account, until
+from tests.e2e.account import PASSWORD, Account
 from tests.e2e.stored import Stored
 
 
@@ -25,7 +25,8 @@ def test_a_video_becomes_an_mp3_in_the_inbox(account: Account, clip: bytes) -> N
     assert answer.status_code == 200
     assert hashlib.sha256(answer.content).hexdigest() == job["mp3"]["sha256"] == answer.headers["ETag"].strip('"')
     rate, (left, right) = media.decoded(answer.content)
-    assert (rate, round(len(left) / rate, 2)) == (48_000, 5.0)
+    assert rate == 48_000
+    assert abs(len(left) / rate - 5) < 0.1
     assert media.tone_share(left, rate, media.TONES[0]) > 0.9
     assert media.tone_share(right, rate, media.TONES[1]) > 0.9
 
@@ -107,7 +108,7 @@ def test_a_finished_job_can_be_removed_and_leaves_no_file(account: Account, clip
     gone = account.call("GET", job["mp3"]["href"])
     assert (gone.status_code, gone.json()["code"]) == (410, "expired")
     assert account.job(job["id"])["state"] == "expired"
-    assert stored.counts() == before | {"jobs": before["jobs"] + 1}
+    stored.settles(before | {"jobs": before["jobs"] + 1})
 
 
 def test_a_running_conversion_can_be_cancelled_and_leaves_nothing(account: Account, stored: Stored) -> None:
@@ -119,6 +120,5 @@ def test_a_running_conversion_can_be_cancelled_and_leaves_nothing(account: Accou
     assert account.call("DELETE", f"/v1/jobs/{job_id}").status_code == 204
 
     assert account.job(job_id)["state"] == "cancelled"
-    expected = before | {"jobs": before["jobs"] + 1}
-    until(lambda: stored.counts() == expected, 30, "nothing but the record is left")
+    stored.settles(before | {"jobs": before["jobs"] + 1})
     assert account.inbox() == []

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -63,14 +64,20 @@ def test_without_mongodb_upload_and_download_answer_503(
     before = stored.counts()
 
     with away(stack, "mongo", how):
-        unavailable(account.call("POST", "/v1/jobs", files={"file": ("a.mp4", clip)}))
-        unavailable(account.call("GET", "/v1/jobs"))
-        unavailable(account.call("GET", mp3["href"]))
-        unavailable(account.call("DELETE", "/v1/jobs/x"))
+        with ThreadPoolExecutor(4) as pool:
+            waiting = [
+                pool.submit(account.call, "POST", "/v1/jobs", files={"file": ("a.mp4", clip)}),
+                pool.submit(account.call, "GET", "/v1/jobs"),
+                pool.submit(account.call, "GET", mp3["href"]),
+                pool.submit(account.call, "DELETE", "/v1/jobs/x"),
+            ]
+        for answer in waiting:
+            unavailable(answer.result())
         account.log_in()
 
     recovers(lambda: account.call("GET", mp3["href"]), 200)
-    assert stored.counts() == before
+    # What a frozen server was told, it does when it thaws; the janitor then removes the upload that nobody ended.
+    stored.settles(before)
     assert account.ended(account.upload(clip))["state"] == "done"
 
 

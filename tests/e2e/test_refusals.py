@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.e2e.account import Account, until
+from tests.e2e.account import Account
 from tests.e2e.stored import Stored
 
 HUGE = 300_000_000
@@ -70,7 +70,7 @@ def test_a_refusal_of_300_mb_always_arrives(
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert answer.headers["Content-Type"] == "application/problem+json"
 
-    assert stored.counts() == before
+    stored.settles(before)
 
 
 @pytest.mark.parametrize("way", ["sized", "chunked"])
@@ -82,11 +82,11 @@ def test_one_byte_too_long_is_refused_and_the_longest_file_is_not(
     answer = post(account.url, Sized(limit + 1, HEAD) if way == "sized" else body(limit + 1, HEAD), account.token)
 
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-    assert stored.counts() == before
+    stored.settles(before)
     longest = post(account.url, Sized(limit, HEAD) if way == "sized" else body(limit, HEAD), account.token)
     assert longest.status_code == 202
     assert account.ended(longest.json()["id"])["error"]["code"] in ("corrupt", "unsupported")
-    assert stored.counts() == before | {"jobs": before["jobs"] + 1}
+    stored.settles(before | {"jobs": before["jobs"] + 1})
 
 
 @pytest.mark.parametrize("data", [b"", b"just text", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"])
@@ -98,7 +98,7 @@ def test_a_small_file_that_is_no_media_is_refused(account: Account, stored: Stor
 
     for answer in (raw, form):
         assert (answer.status_code, answer.json()["code"]) == (415, "not_media")
-    assert stored.counts() == before
+    stored.settles(before)
 
 
 def test_a_broken_form_is_refused(account: Account, clip: bytes, stored: Stored) -> None:
@@ -109,7 +109,7 @@ def test_a_broken_form_is_refused(account: Account, clip: bytes, stored: Stored)
     for broken in (part, b"no boundary at all", part + b"\r\n--b"):
         answer = account.call("POST", "/v1/jobs", data=broken, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed_multipart")
-    assert stored.counts() == before
+    stored.settles(before)
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing(account: Account, clip: bytes, stored: Stored) -> None:
@@ -123,7 +123,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(account: Account, cli
         connection.sendall(request.encode() + clip + PIECE * 5)
 
     # The upload notices when the connection ends; until then its job is `uploading`.
-    until(lambda: stored.counts() == before, 30, "nothing of the broken-off upload is left")
+    stored.settles(before)
 
 
 @pytest.mark.parametrize("change", ["expired", "forged", "cut", "unsigned", "empty"])
@@ -152,7 +152,7 @@ def test_no_other_token_opens(account: Account, clip: bytes, stored: Stored, cha
         assert answer.status_code == 401
         assert answer.json()["code"] in ("token_invalid", "token_missing")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    assert stored.counts() == before
+    stored.settles(before)
 
 
 def test_foreign_absent_and_malformed_ids_get_the_same_404(
@@ -162,7 +162,7 @@ def test_foreign_absent_and_malformed_ids_get_the_same_404(
     theirs = other.ended(other.upload(clip))
     absent = ("00000000-0000-4000-8000-000000000000", "0123456789abcdef01234567")
     paths = [f"/v1/jobs/{theirs['id']}", f"/v1/jobs/{absent[0]}", "/v1/jobs/x", f"/v1/mp3s/{theirs['mp3']['id']}"]
-    paths += [f"/v1/mp3s/{absent[1]}", "/v1/mp3s/x", "/v1/mp3s/%00", f"/download?id={theirs['mp3']['id']}", "/download"]
+    paths += [f"/v1/mp3s/{absent[1]}", "/v1/mp3s/x", f"/download?id={theirs['mp3']['id']}", "/download"]
 
     answers = [account.call("GET", path) for path in paths]
 

@@ -60,6 +60,13 @@ def test_the_originals_login_answers_the_bare_token(auth: Client) -> None:
     assert auth.post("/validate", headers={"Authorization": f"Bearer {answer.text}"}).status_code == 200
 
 
+def test_a_client_that_still_sends_its_old_token_can_log_in(auth: Client) -> None:
+    sign_up(auth)
+    body = {"email": "a@demo.example", "password": PASSWORD}
+
+    assert auth.post("/v1/tokens", json=body, headers={"Authorization": "Bearer old"}).status_code == 200
+
+
 def test_basic_works_for_tokens_too(auth: Client) -> None:
     sign_up(auth)
 

@@ -1,9 +1,11 @@
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
+from functions.common.files import VIDEOS, Bucket
 from functions.common.jobs import Jobs
-from functions.janitor.main import publish_pending
+from functions.janitor.main import end_dead_uploads, publish_pending
 from tests.contracts import Clock, JobsContract
 from tests.fakes import FakeMongo, FakePublisher
 
@@ -38,6 +40,30 @@ def test_a_broker_that_is_away_leaves_all_pending(jobs: Jobs, clock: Clock, publ
 
     assert publish_pending(jobs, publisher, 60) == 3
     assert {event.job_id for _, event in publisher.published} == made
+
+
+def test_an_upload_that_died_is_removed_with_its_chunks_once_that_is_certain(
+    jobs: Jobs, clock: Clock, mongo: FakeMongo
+) -> None:
+    videos = Bucket(mongo, VIDEOS)  # type: ignore[arg-type]
+    writer = videos.writer(ObjectId())
+    writer.write(b"x" * 5_000_000)
+    jobs.begin("owner-1", "a@demo.example", {"file_id": writer.file_id, "filename": "a.mp4"})
+    clock.forward(60 + 899)
+    assert end_dead_uploads(jobs, videos, 900) == 0
+
+    clock.forward(2)
+
+    assert end_dead_uploads(jobs, videos, 900) == 1
+    assert mongo.everything() == {}
+
+
+def test_an_upload_that_came_to_its_end_is_left_alone(jobs: Jobs, clock: Clock, mongo: FakeMongo) -> None:
+    JobsContract.new(jobs)
+    clock.forward(10_000)
+
+    assert end_dead_uploads(jobs, Bucket(mongo, VIDEOS), 900) == 0  # type: ignore[arg-type]
+    assert mongo.everything() == {"jobs": 1}
 
 
 def test_a_cancelled_job_is_not_announced(jobs: Jobs, clock: Clock, publisher: FakePublisher) -> None:

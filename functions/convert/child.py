@@ -1,0 +1,146 @@
+"""The parent's side of a conversion: serves the source to the child, takes the MP3, says how it ended."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from functions.convert.errors import ChildDied, MediaError, Stopped
+from functions.convert.process import Child, Watch
+from functions.convert.readahead import Fetch, OverError, ReadAhead
+from functions.convert.wire import Channel, Kind, WireError, json_object, number
+
+__all__ = ["ChildDied", "MediaError", "Result", "Stopped", "convert"]
+
+_CODES = frozenset({"no_audio", "corrupt", "unsupported"})  # what a child may find; the other codes are the parent's
+V = TypeVar("V", int, float, str)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished conversion. `head` is what the first bytes of the MP3 must become; the rest is for the job record.
+
+    Durations in seconds, `rate` in Hz, `bitrate` in bit/s; `codec` is the source's.
+    """
+
+    head: bytes
+    duration: float
+    samples: int
+    rate: int
+    channels: int
+    codec: str
+    bitrate: int
+    bytes_read: int
+    bytes_written: int
+    cpu_seconds: float
+    mode: str = "encode"
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All but the head."""
+        figures = asdict(self)
+        del figures["head"]
+        return figures
+
+
+def convert(
+    fetch: Fetch,
+    length: int,
+    chunk_size: int,
+    write: Callable[[bytes], None],
+    progress: Callable[[int], None],
+    deadline: float,
+    stopped: threading.Event,
+) -> Result:
+    """Makes the MP3 of a source of `length` bytes, stored in chunks of `chunk_size` that `fetch` gets.
+
+    `write` is given the MP3 piece by piece, `progress` the percent whenever it changes. Raises MediaError (with the
+    code `time_limit` once time.monotonic() passes `deadline`), Stopped after `stopped` is set, ChildDied, and whatever
+    `fetch` or `write` raise. No process of the child is left in any case.
+    """
+    total = -(-length // chunk_size)
+    with ReadAhead(fetch, total) as chunks, Child() as child, Watch(child, deadline, stopped) as watch:
+        try:
+            child.channel.send_json(Kind.JOB, {"length": length, "chunk_size": chunk_size})
+            return _Conversation(child.channel, chunks, total, write, progress, watch).result()
+        except (WireError, OverError) as error:
+            raise watch.reason or ChildDied(str(error)) from error
+
+
+@dataclass
+class _Conversation:
+    channel: Channel
+    chunks: ReadAhead
+    total: int
+    write: Callable[[bytes], None]
+    progress: Callable[[int], None]
+    watch: Watch
+    written: int = 0
+    percent: int = 0
+    head: bytes = b""
+
+    def result(self) -> Result:
+        """Answers the child until it has finished or failed."""
+        answers = {
+            Kind.READ: self._read,
+            Kind.MP3: self._store,
+            Kind.PERCENT: self._advance,
+            Kind.HEAD: self._take_head,
+            Kind.FAILED: self._fail,
+        }
+        while True:
+            kind, data = self.channel.receive()
+            if kind is Kind.RESULT:
+                return self._conclude(json_object(data))
+            if kind not in answers:
+                raise WireError(f"{kind.name} from the child")
+            answers[kind](bytes(data))
+
+    def _read(self, data: bytes) -> None:
+        chunk = number(data)
+        if chunk >= self.total:
+            raise WireError(f"asked for chunk {chunk} of {self.total}")
+        self.channel.send(Kind.CHUNK, self.chunks.chunk(chunk, self.watch.is_over))
+
+    def _store(self, data: bytes) -> None:
+        self.written += len(data)
+        self.write(data)
+
+    def _advance(self, data: bytes) -> None:
+        percent = min(100, int.from_bytes(data, "big"))
+        if percent > self.percent:
+            self.percent = percent
+            self.progress(percent)
+
+    def _take_head(self, data: bytes) -> None:
+        self.head = data
+
+    def _fail(self, data: bytes) -> None:
+        code = data.decode("ascii", errors="replace")
+        raise MediaError(code) if code in _CODES else WireError("failed without a known code")
+
+    def _conclude(self, said: dict[str, Any]) -> Result:
+        samples, rate = _figure(said, "samples", int), _figure(said, "rate", int)
+        if not 0 < len(self.head) <= self.written or samples <= 0 or rate <= 0:
+            raise WireError("a result without an MP3")
+        self._advance(bytes([100]))
+        duration = samples / rate
+        return Result(
+            head=self.head,
+            duration=round(duration, 3),
+            samples=samples,
+            rate=rate,
+            channels=_figure(said, "channels", int),
+            codec=_figure(said, "codec", str)[:32],
+            bitrate=round(8 * self.written / duration),
+            bytes_read=self.chunks.bytes,
+            bytes_written=self.written,
+            cpu_seconds=_figure(said, "cpu_seconds", float),
+        )
+
+
+def _figure(said: dict[str, Any], name: str, kind: type[V]) -> V:
+    value = said.get(name)
+    if not isinstance(value, kind):
+        raise WireError(f"no {name} in the result")
+    return value

@@ -1,0 +1,119 @@
+"""What parent and child say to each other over a socketpair: messages of a kind, a length, and that many bytes.
+
+The child asks for chunks of the source by number and gets each whole; it sends the MP3 as it grows, the percent when it
+changes, and at the end either the MP3's first frame and the figures, or why there is none. The parent takes nothing on
+trust: a decoder may have been taken over by a crafted file, so every kind has its greatest length.
+"""
+
+import json
+import socket
+import struct
+from enum import IntEnum
+from typing import Any
+
+
+class Kind(IntEnum):
+    """What a message is."""
+
+    JOB = 1  # parent: JSON, length and chunk_size of the source
+    READ = 2  # child: the number of a chunk
+    CHUNK = 3  # parent: its bytes
+    MP3 = 4  # child: the next bytes of the result
+    PERCENT = 5  # child: one byte
+    HEAD = 6  # child: what the first bytes of the result must become
+    RESULT = 7  # child: JSON, the figures; the last message of a success
+    FAILED = 8  # child: a MediaError's code; the last message of a failure
+
+
+_HEADER = struct.Struct("!BI")
+_NUMBER = struct.Struct("!I")
+MP3_BYTES = 131_072
+_LIMITS = {
+    Kind.JOB: 4096,
+    Kind.READ: _NUMBER.size,
+    Kind.CHUNK: 1 << 24,
+    Kind.MP3: 2 * MP3_BYTES,
+    Kind.PERCENT: 1,
+    Kind.HEAD: 8192,
+    Kind.RESULT: 4096,
+    Kind.FAILED: 64,
+}
+_SOCKET_BYTES = 1 << 20  # so that a whole chunk fits; the kernel gives what it allows
+
+
+class WireError(Exception):
+    """The other side is gone, or says what it may not."""
+
+
+class Channel:
+    """One end of the socketpair; blocking, for one thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+        self._head = bytearray(_HEADER.size)
+
+    def send(self, kind: Kind, data: bytes | bytearray | memoryview = b"") -> None:
+        """Sends one message. Raises WireError."""
+        head = _HEADER.pack(kind, len(data))
+        try:
+            sent = self._end.sendmsg([head, data])
+            if sent < len(head):
+                self._end.sendall(head[sent:])
+            if sent < len(head) + len(data):
+                self._end.sendall(memoryview(data)[max(0, sent - len(head)) :])
+        except OSError as error:
+            raise WireError("the other side is gone") from error
+
+    def send_number(self, kind: Kind, number: int) -> None:
+        """Sends one message that is a number. Raises WireError."""
+        self.send(kind, _NUMBER.pack(number))
+
+    def send_json(self, kind: Kind, value: dict[str, Any]) -> None:
+        """Sends one message that is a JSON object. Raises WireError."""
+        self.send(kind, json.dumps(value).encode())
+
+    def receive(self) -> tuple[Kind, bytearray]:
+        """The next message. Raises WireError."""
+        kind, length = self.receive_head()
+        data = bytearray(length)
+        self.receive_into(data)
+        return kind, data
+
+    def receive_head(self) -> tuple[Kind, int]:
+        """The kind and length of the next message, whose bytes receive_into must take. Raises WireError."""
+        self.receive_into(self._head)
+        number, length = _HEADER.unpack(self._head)
+        if number not in _LIMITS or length > _LIMITS[Kind(number)]:
+            raise WireError(f"a message of kind {number} and {length} bytes")
+        return Kind(number), length
+
+    def receive_into(self, target: bytearray | memoryview) -> None:
+        """Fills `target`. Raises WireError."""
+        view = memoryview(target)
+        while view:
+            try:
+                got = self._end.recv_into(view, len(view), socket.MSG_WAITALL)
+            except OSError as error:
+                raise WireError("the other side is gone") from error
+            if got == 0:
+                raise WireError("the other side is gone")
+            view = view[got:]
+
+
+def number(data: bytes | bytearray) -> int:
+    """What send_number sent. Raises WireError."""
+    if len(data) != _NUMBER.size:
+        raise WireError("not a number")
+    return int(_NUMBER.unpack(data)[0])
+
+
+def json_object(data: bytes | bytearray) -> dict[str, Any]:
+    """What send_json sent. Raises WireError."""
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        raise WireError("not JSON") from error
+    if not isinstance(value, dict):
+        raise WireError("not a JSON object")
+    return value

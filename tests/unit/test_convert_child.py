@@ -1,0 +1,182 @@
+"""The converting child as a process: it is always ended, and its end is always told apart."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from functions.convert.errors import ChildDied, MediaError, Stopped
+from tests import media
+from tests.converting import Conversion, children, eventually, is_running
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def video() -> bytes:
+    return media.make("mp4", seconds=40)
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays_behind() -> None:
+    yield
+    assert children() == []
+    assert eventually(lambda: not any(thread.name.startswith("watch of") for thread in threading.enumerate()))
+
+
+def signal_child(number: int) -> Callable[[int], None]:
+    """Sends the signal once, some way into the conversion."""
+    sent: list[int] = []
+
+    def act(percent: int) -> None:
+        if percent >= 20 and not sent:
+            sent.extend(children())
+            os.kill(sent[0], number)
+
+    return act
+
+
+def test_a_killed_child_is_told_and_the_next_conversion_works(video: bytes) -> None:
+    with pytest.raises(ChildDied):
+        Conversion(video, on_progress=signal_child(signal.SIGKILL)).run()
+
+    assert Conversion(video).run().duration == pytest.approx(40, abs=0.1)
+
+
+def test_a_crashed_child_is_told(video: bytes) -> None:
+    with pytest.raises(ChildDied):
+        Conversion(video, on_progress=signal_child(signal.SIGSEGV)).run()
+
+
+def test_a_child_that_hangs_is_killed_at_the_deadline(video: bytes) -> None:
+    pids: list[int] = []
+    conversion = Conversion(video, seconds=2)
+    conversion.on_progress = lambda percent: (pids.extend(children()), signal_child(signal.SIGSTOP)(percent))
+
+    with pytest.raises(MediaError, match="time_limit"):
+        conversion.run()
+
+    assert not is_running(pids[0])
+    with pytest.raises(ProcessLookupError):
+        os.killpg(pids[0], 0)
+
+
+def test_a_fetch_that_hangs_does_not_outlive_the_deadline(video: bytes) -> None:
+    freed = threading.Event()
+
+    with pytest.raises(MediaError, match="time_limit"):
+        Conversion(video, seconds=1, on_fetch=lambda first: first and freed.wait(30)).run()
+
+    freed.set()
+
+
+def test_stopping_ends_the_conversion(video: bytes) -> None:
+    conversion = Conversion(video)
+    # Held back meanwhile, so that the child cannot have finished first.
+    conversion.on_progress = lambda percent: (conversion.stopped.set(), time.sleep(1))
+
+    with pytest.raises(Stopped):
+        conversion.run()
+
+
+def test_one_that_is_stopped_beforehand_does_not_run_to_its_end(video: bytes) -> None:
+    conversion = Conversion(video, on_fetch=lambda first: time.sleep(0.5))
+    conversion.stopped.set()
+
+    with pytest.raises(Stopped):
+        conversion.run()
+
+
+class AwayError(Exception):
+    """A store that is away."""
+
+
+@pytest.mark.parametrize("where", ["on_fetch", "on_write", "on_progress"])
+@pytest.mark.parametrize("error", [AwayError("gone"), ConnectionResetError("reset"), TimeoutError("late")])
+def test_what_the_callers_functions_raise_comes_through(video: bytes, where: str, error: Exception) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    conversion = Conversion(video)
+    setattr(conversion, where, fail)
+
+    with pytest.raises(type(error)) as caught:
+        conversion.run()
+
+    assert caught.value is error
+
+
+def test_a_store_that_fails_in_the_middle_comes_through_from_the_thread_that_reads_ahead(video: bytes) -> None:
+    def fail(first: int) -> None:
+        if first > 10:
+            raise AwayError
+
+    with pytest.raises(AwayError):
+        Conversion(video, on_fetch=fail).run()
+
+
+@pytest.mark.parametrize("is_hung", [False, True])
+def test_the_child_ends_with_its_parent(video: bytes, tmp_path: Path, is_hung: bool) -> None:
+    (tmp_path / "video").write_bytes(video)
+    script = (
+        "import sys, time; from pathlib import Path; from tests.converting import Conversion\n"
+        "def progress(percent): print(percent, flush=True); time.sleep(60)\n"
+        "Conversion(Path(sys.argv[1]).read_bytes(), on_progress=progress).run()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "video")], cwd=ROOT, stdout=subprocess.PIPE)
+    with parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        (child,) = children(parent.pid)
+        if is_hung:
+            os.kill(child, signal.SIGSTOP)
+
+        parent.kill()
+
+        assert eventually(lambda: not is_running(child))
+
+
+def test_what_the_child_complains_of_goes_to_the_log_in_bounds(caplog: pytest.LogCaptureFixture) -> None:
+    # A length that cannot be: the worker trips over it and ends with a traceback.
+    conversion = Conversion(b"")
+    conversion.data = Endless()
+
+    with pytest.raises(ChildDied):
+        conversion.run()
+
+    (record,) = [record for record in caplog.records if "complained" in record.message]
+    assert "Error" in record.stderr
+    assert len(record.stderr) <= 4096
+
+
+class Endless(bytes):
+    """A source whose length is beyond what a file can have."""
+
+    def __len__(self) -> int:
+        return (1 << 63) - 1
+
+
+def test_the_source_is_fetched_ahead_in_batches_and_none_twice(video: bytes) -> None:
+    conversion = Conversion(media.make("mkv", seconds=40))
+
+    result = conversion.run()
+
+    assert result.bytes_read == len(conversion.data)
+    assert max(conversion.batches) == 8
+    assert len(conversion.batches) < result.bytes_read / conversion.chunk / 4
+
+
+def test_the_parent_holds_no_socket_afterwards(video: bytes) -> None:
+    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+    Conversion(video).run()
+
+    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
+    assert not socket.getdefaulttimeout()

@@ -1,0 +1,113 @@
+"""What a crafted file may reach from within the child: nothing but its own bytes."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from functions.convert.errors import MediaError
+from tests import media
+from tests.converting import Conversion, children
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """A file that plays, for whoever can open it."""
+    path = tmp_path / "canary.wav"
+    path.write_bytes(media.make("wav", seconds=2))
+    return path
+
+
+@pytest.fixture
+def listener() -> Iterator["Listener"]:
+    listening = Listener()
+    yield listening
+    listening.close()
+
+
+class Listener:
+    """Counts who connects to it."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:{}/x.ts".format(self._server.getsockname()[1])
+        self.calls = 0
+        self._thread = threading.Thread(target=self._count)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._server.close()
+
+    def _count(self) -> None:
+        while True:
+            try:
+                self._server.accept()[0].close()
+            except OSError:
+                return
+            self.calls += 1
+
+
+def playlists(path: Path, url: str) -> dict[str, str]:
+    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:0\n{}#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n"
+    key = f'#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n'
+    return {
+        "hls to a path": hls.format("", path),
+        "hls to a file url": hls.format("", f"file://{path}"),
+        "hls to a host": hls.format("", url),
+        "hls with a key from a host": hls.format(key, path),
+        "hls joining files": hls.format("", f"concat:{path}|{path}"),
+        "hls to a part of a file": hls.format("", f"subfile,,start,0,end,1000,,:{path}"),
+        "hls to the environment": hls.format("", "file:///proc/self/environ"),
+        "ffconcat to a path": f"ffconcat version 1.0\nfile '{path}'\n",
+        "ffconcat to a host": f"ffconcat version 1.0\nfile '{url}'\n",
+        "session description": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
+        "dash": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}</BaseURL></MPD>',
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(playlists(Path("/x"), "")))
+def test_a_playlist_is_refused_and_reaches_nothing(kind: str, canary: Path, listener: Listener) -> None:
+    conversion = Conversion(playlists(canary, listener.url)[kind].encode())
+
+    with pytest.raises(MediaError, match="unsupported"):
+        conversion.run()
+
+    assert conversion.mp3 == b""
+    assert listener.calls == 0
+
+
+def test_an_mp4_whose_sound_lies_in_another_file_gets_none_of_it(canary: Path) -> None:
+    data = bytearray(media.make("mov", seconds=2))
+    # Each track's data reference says `in this file`; now it names another one.
+    reference = data.index(b"url ", data.index(b"dref"))
+    data[reference + 4 : reference + 8] = bytes(4)
+    conversion = Conversion(bytes(data).replace(b"\0\0\0\x0curl \0\0\0\x01", b"\0\0\0\x0calis\0\0\0\0"))
+
+    try:
+        result = conversion.run()
+    except MediaError as error:
+        assert error.code in {"corrupt", "no_audio", "unsupported"}
+    else:
+        assert result.bytes_read <= len(data) * 2
+
+
+def test_the_child_has_nothing_of_the_parents_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGO_URL", "mongodb://canary")
+    seen: dict[str, bytes] = {}
+
+    def look(percent: int) -> None:
+        (pid,) = children()
+        seen["environment"] = Path(f"/proc/{pid}/environ").read_bytes()
+        seen["open"] = b" ".join(sorted(bytes(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()))
+
+    Conversion(media.make("mp4"), on_progress=look).run()
+
+    names = {entry.partition(b"=")[0] for entry in seen["environment"].split(b"\0") if entry}
+    assert names == {b"LANG", b"PYTHONPATH"}
+    assert b"canary" not in seen["environment"]
+    kinds = sorted(place.split(b":")[0] for place in seen["open"].split())
+    assert kinds == [b"/dev/null", b"/dev/null", b"pipe", b"socket"]
