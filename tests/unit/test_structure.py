@@ -124,7 +124,7 @@ def test_the_readmes_tree_is_the_tree() -> None:
     block = re.search(r"## Where things are\n+```\n(.*?)```", readme, re.S)
     assert block
     named = {line.split()[0].rstrip("/") for line in block[1].splitlines() if line and not line.startswith(" ")}
-    there = {name.split("/")[0] for name in TRACKED if name and not name.startswith(".")}
+    there = {name.split("/")[0] for name in TRACKED if name and not name.startswith(".")} - {"README.md"}
 
     assert named == there
 
