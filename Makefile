@@ -1,0 +1,63 @@
+# Every target sets up what it needs. `make` alone explains them.
+
+python := .venv/bin/python
+uv := .venv/bin/uv
+groups := auth upload convert notify download janitor migrate
+typed := functions local rabbitmq-source/source.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status logs test lint bench format requirements keys clean
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ See it work
+
+demo: setup ## one video from upload to MP3, then everything is stopped; VIDEO=path takes yours
+	@$(python) -m local demo "$(VIDEO)"
+
+##@ Work with it
+
+up: setup ## start the whole system in the background; PORT=8080, and MONGO_URL etc. replace a service
+	@$(python) -m local up
+down: setup ## stop it
+	@$(python) -m local down
+status: setup ## what runs, what waits
+	@$(python) -m local status
+logs: setup ## the end of all logs; N=convert picks one, F=1 follows
+	@$(python) -m local logs $(N) $(if $(F),--follow)
+
+##@ Check
+
+test: lint ## lint and all tests; T='tests/unit -k mail' picks some
+	@$(python) -m pytest $(T)
+lint: setup ## style and types
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+	@$(python) -m mypy $(typed)
+bench: ## speed and memory against references, written to .bench/latest.json
+	@local/setup.sh --with-bench
+	@$(python) -m bench
+format: setup ## rewrite to style
+	@$(python) -m ruff check --fix-only .
+	@$(python) -m ruff format .
+
+##@ Care
+
+setup: ## Debian packages and .venv; every target does this by itself
+	@local/setup.sh
+requirements: setup ## pin what pyproject.toml asks for, with hashes
+	@for group in dev $(groups); do \
+	    echo "requirements/$$group.txt"; \
+	    $(uv) pip compile --quiet --group pyproject.toml:$$group --universal --python-version 3.11 --generate-hashes \
+	        --no-header --no-annotate --prerelease if-necessary-or-explicit \
+	        $$([ $$group = dev ] || echo --constraint requirements/dev.txt) --output-file requirements/$$group.txt || exit 1; \
+	done
+keys: setup ## a key pair for signing tokens in keys/, unless there is one
+	@$(python) -m functions.auth.keys new keys
+clean: ## stop everything, remove .venv, data, results and caches (keys/ stays)
+	@if [ -x $(python) ]; then $(python) -m local down; fi
+	rm -rf .venv .local .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+"""Whether a server on a port of this machine is ready; each answers within two seconds."""
+
+import http.client
+import socket
+
+CHECK_SECONDS = 2
+
+
+def speaks(port: int) -> bool:
+    """Whether a server greets who connects, as MySQL and SMTP do."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), CHECK_SECONDS) as connection:
+            return bool(connection.recv(1))
+    except OSError:
+        return False
+
+
+def serves(port: int, path: str = "/") -> bool:
+    """Whether an HTTP server answers, whatever it says but that something behind it is away."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CHECK_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

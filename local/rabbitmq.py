@@ -1,0 +1,151 @@
+"""A private RabbitMQ: only 127.0.0.1, own names daemon, no plugins, topology from rabbitmq-source/definitions.json.
+
+For a broker that somebody else runs, `python -m local.rabbitmq` declares the same topology over AMQP.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pika
+from pika.exceptions import AMQPError
+
+from local import ports
+from local.passwords import write_private
+from local.process import ROOT, Program
+
+SOURCE = ROOT / "rabbitmq-source"
+USER = "local"
+# Debian's program on the PATH changes user and folder; the package's own script doesn't.
+SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+SETTINGS = """\
+listeners.tcp.1 = 127.0.0.1:{port}
+load_definitions = {definitions}
+vm_memory_high_watermark.absolute = 512MiB
+disk_free_limit.absolute = 50MB
+log.console = true
+log.console.level = warning
+log.file = false
+"""
+
+
+def url(port: int, password: str) -> str:
+    """The address of its virtual host `/`."""
+    return f"amqp://{USER}:{password}@127.0.0.1:{port}/%2F"
+
+
+def definitions(retry_milliseconds: int | None = None) -> dict[str, Any]:
+    """The tracked topology; `retry_milliseconds` is another time to live for its delay queues (tests scale it)."""
+    topology: dict[str, Any] = json.loads((SOURCE / "definitions.json").read_text())
+    for queue in topology["queues"]:
+        if retry_milliseconds and "x-message-ttl" in queue["arguments"]:
+            queue["arguments"]["x-message-ttl"] = retry_milliseconds
+    return topology
+
+
+def account(password: str) -> dict[str, Any]:
+    """One user with every right, as definitions that hold no password."""
+    salt = secrets.token_bytes(4)
+    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    algorithm = "rabbit_password_hashing_sha256"
+    user = {"name": USER, "password_hash": digest, "hashing_algorithm": algorithm, "tags": []}
+    rights = {"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    return {"users": [user], "permissions": [rights]}
+
+
+def programs(
+    home: Path, numbers: ports.Ports, password: str, retry_milliseconds: int | None, environment: Mapping[str, str]
+) -> list[Program]:
+    """The names daemon and the broker, with their data in `home`."""
+    home.mkdir(exist_ok=True)
+    port, names = numbers["rabbitmq"], numbers["epmd"]
+    topology = definitions(retry_milliseconds)
+    write_private(home / "definitions.json", json.dumps({**topology, **account(password)}))
+    settings = SETTINGS.format(port=port, definitions=home / "definitions.json")
+    (home / "rabbitmq.conf").write_text(settings + (SOURCE / "rabbitmq.conf").read_text())
+    (home / "env.conf").touch()
+    (home / "plugins").write_text("[].\n")
+    ready = partial(_ready, url(port, password), port)
+    daemon = ["epmd", "-address", "127.0.0.1", "-port", str(names)]
+    broker = {**environment, **_variables(home, numbers)}
+    return [
+        Program("epmd", daemon, environment, partial(ports.answers, names), names),
+        Program("rabbitmq", [str(SCRIPT)], broker, ready, port, after=("epmd",)),
+    ]
+
+
+def _variables(home: Path, numbers: ports.Ports) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "RABBITMQ_CONF_ENV_FILE": str(home / "env.conf"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(home / "made"),
+        "RABBITMQ_SCHEMA_DIR": str(home / "schema"),
+        "RABBITMQ_NODENAME": "local@localhost",
+        "RABBITMQ_NODE_PORT": str(numbers["rabbitmq"]),
+        "RABBITMQ_DIST_PORT": str(numbers["rabbitmq-peers"]),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
+        "ERL_EPMD_PORT": str(numbers["epmd"]),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_LOG": "-color",
+        "NOTIFY_SOCKET": str(home / "notify"),  # makes the start script become the server
+    }
+
+
+def _ready(address: str, port: int) -> bool:
+    if not ports.answers(port):
+        return False
+    try:
+        return bool(depths(address))
+    except (AMQPError, OSError):
+        return False
+
+
+def _connect(address: str) -> pika.BlockingConnection:
+    parameters = pika.URLParameters(address)
+    parameters.connection_attempts = 1
+    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
+    return pika.BlockingConnection(parameters)
+
+
+def depths(address: str) -> dict[str, int]:
+    """How many messages wait in each queue."""
+    connection = _connect(address)
+    try:
+        channel = connection.channel()
+        names = [queue["name"] for queue in definitions()["queues"]]
+        return {name: channel.queue_declare(name, passive=True).method.message_count for name in names}
+    finally:
+        connection.close()
+
+
+def declare(address: str, topology: Mapping[str, Any]) -> None:
+    """Makes the topology's exchanges, queues and bindings where they are missing."""
+    connection = _connect(address)
+    try:
+        channel = connection.channel()
+        for exchange in topology["exchanges"]:
+            channel.exchange_declare(exchange["name"], exchange["type"], durable=True)
+        for queue in topology["queues"]:
+            channel.queue_declare(queue["name"], durable=True, arguments=queue["arguments"])
+        for binding in topology["bindings"]:
+            channel.queue_bind(binding["destination"], binding["source"], binding["routing_key"])
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    try:
+        declare(os.environ["RABBITMQ_URL"], definitions(int(os.environ.get("RETRY_DELAY_MS") or 0)))
+    except (AMQPError, OSError) as problem:
+        sys.exit(f"the queues could not be made: {type(problem).__name__}: {problem}")

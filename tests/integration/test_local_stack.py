@@ -1,0 +1,233 @@
+"""The stack as tests and commands use it: comes up, mends itself, ends without a trace, uses servers that are given."""
+
+import json
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+
+from local import mongo, ports, rabbitmq, state
+from local.keeper import Keeper
+from local.process import ROOT, Child
+from local.stack import Stack, StartError
+from tests.conftest import SCALED
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def urls(backing: Stack) -> dict[str, str]:
+    return {
+        "MYSQL_URL": backing.mysql_url,
+        "MONGO_URL": backing.mongo_url,
+        "RABBITMQ_URL": backing.rabbitmq_url,
+        "SMTP_URL": backing.smtp_url,
+    }
+
+
+class Commands:
+    """`python -m local` with a home of the test's own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = ports.choose(set())
+        self.environment = {**os.environ, "LOCAL_HOME": str(home), "PORT": str(self.port)}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "local", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, text=True, stdout=pipe, stderr=pipe)
+
+    def run(self, *arguments: str) -> str:
+        process = self.start(*arguments)
+        out, errors = process.communicate(timeout=120)
+        assert (process.returncode, errors) == (0, "")
+        return out
+
+    def processes(self) -> list[state.Identity]:
+        """The supervisor, and the children that run."""
+        found = state.read(self.home)
+        known = [(found["pid"], found["ticks"])]
+        return known + [(child["pid"], child["ticks"]) for child in found["children"] if child["pid"]]
+
+    def ports(self) -> list[int]:
+        return [self.port, *json.loads((self.home / "ports.json").read_text()).values()]
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    commands = Commands(tmp_path / "home")
+    yield commands
+    commands.run("down")
+
+
+def test_up_says_when_all_is_ready_and_down_leaves_no_process_and_no_port(commands: Commands) -> None:
+    out = commands.run("up")
+    running = commands.processes()
+
+    assert f"http://127.0.0.1:{commands.port}" in out
+    assert b"keys" in get(f"http://127.0.0.1:{commands.port}/.well-known/jwks.json")
+    assert len(running) >= 13
+    assert "Already up" in commands.run("up")
+    status = commands.run("status")
+    assert "0 unfinished" in status
+    assert "video.retry 0" in status
+    assert "consuming" in commands.run("logs", "source-video")
+
+    assert "Stopped" in commands.run("down")
+
+    assert not any(map(state.alive, running))
+    assert all(map(ports.free, commands.ports()))
+    assert "Nothing is running" in commands.run("status")
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed_and_up_works_again(commands: Commands) -> None:
+    commands.run("up")
+    running = commands.processes()
+
+    os.kill(running[0][0], signal.SIGKILL)
+
+    until(lambda: not any(map(state.alive, running)))
+    until(lambda: all(map(ports.free, commands.ports())))
+    assert "Nothing is running" in commands.run("status")
+    assert "Gateway" in commands.run("up")
+
+
+def test_ctrl_c_while_waiting_stops_what_was_started(commands: Commands) -> None:
+    process = commands.start("up")
+    until(lambda: len(state.read(commands.home).get("children", [])) > 0)
+    until(lambda: len(commands.processes()) > 5)
+    running = commands.processes()
+
+    process.send_signal(signal.SIGINT)
+
+    assert "Stopping" in process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert not any(map(state.alive, running))
+
+
+def test_a_gateway_port_that_is_taken_is_named_and_nothing_stays(commands: Commands) -> None:
+    with ports.socket.create_server(("127.0.0.1", commands.port)):
+        process = commands.start("up")
+        errors = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 1
+    assert f"port {commands.port} is taken" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_function_that_dies_is_started_again(stack: Stack) -> None:
+    child = stack.child("download")
+    restarts = child.restarts
+
+    child.kill()
+
+    until(lambda: child.restarts == restarts + 1)
+    stack.await_ready("download")
+
+
+def test_given_urls_replace_all_four_servers(backing: Stack, tmp_path: Path) -> None:
+    with Stack(tmp_path, overrides={**SCALED, **urls(backing)}) as stack:
+        assert b"keys" in get(f"{stack.url}/.well-known/jwks.json")
+        assert stack.inbox_url == ""
+        for name in ("mariadb", "mongo", "rabbitmq", "epmd", "inbox"):
+            with pytest.raises(KeyError):
+                stack.child(name)
+
+
+def test_a_stack_that_cannot_come_up_says_why_and_leaves_nothing(backing: Stack, tmp_path: Path) -> None:
+    overrides = {**SCALED, **urls(backing), "SMTP_URL": "nonsense"}
+
+    with pytest.raises(StartError, match=r"notify is not ready(.|\n)*SMTP_URL must be"):
+        Stack(tmp_path, overrides=overrides).start()
+
+    assert state.read(tmp_path) == {}
+    assert not state.running(tmp_path)
+
+
+def test_the_topology_is_made_on_a_broker_that_lacks_it(backing: Stack) -> None:
+    topology = rabbitmq.definitions(int(SCALED["RETRY_DELAY_MS"]))
+
+    rabbitmq.declare(backing.rabbitmq_url, topology)
+
+    assert list(rabbitmq.depths(backing.rabbitmq_url)) == [queue["name"] for queue in topology["queues"]]
+
+
+def test_a_mongodb_that_hangs_is_killed_and_comes_back(tmp_path: Path) -> None:
+    port = ports.choose(set())
+    child = Child(mongo.program(tmp_path / "mongo", port, os.environ), tmp_path / "log")
+    keeper = Keeper([child], lambda: None)
+    keeper.start()
+    watchdog = mongo.Watchdog(child, mongo.url(port), every=0.1, patience=1)
+    watchdog.start()
+    try:
+        assert child.ready.wait(30)
+        with pymongo.MongoClient[dict[str, Any]](mongo.url(port)) as client:
+            client.get_default_database()["kept"].insert_one({"_id": 1})
+
+        child.freeze()
+
+        until(lambda: child.restarts == 1 and child.ready.is_set())
+        with pymongo.MongoClient[dict[str, Any]](mongo.url(port)) as client:
+            assert client.get_default_database()["kept"].count_documents({}) == 1
+    finally:
+        watchdog.stop()
+        watchdog.join()
+        keeper.stop()
+
+
+def test_a_mongodb_that_a_test_froze_is_left_alone(backing: Stack) -> None:
+    child = backing.child("mongo")
+    pid = child.pid
+    watchdog = mongo.Watchdog(child, backing.mongo_url, every=0.1, patience=0.3)
+
+    with backing.frozen("mongo"):
+        watchdog.start()
+        time.sleep(2)
+        watchdog.stop()
+        watchdog.join()
+
+    assert child.pid == pid
+
+
+def test_a_mail_is_shown_to_whom_it_was_sent_and_cannot_write_into_the_page(backing: Stack) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@demo.example", "b@demo.example", "Grüße <script>"
+    message["Message-ID"] = "<1@demo.example>"
+    message.set_content("<script>alert(1)</script>\n")
+    address = backing.smtp_url.removeprefix("smtp://").partition("?")[0].split(":")
+
+    with smtplib.SMTP(address[0], int(address[1])) as server:
+        server.send_message(message, to_addrs=["c@demo.example"])
+
+    (mail,) = json.loads(get(f"{backing.inbox_url}/messages.json?to=c@demo.example"))
+    assert mail == {
+        "to": "c@demo.example",
+        "from": "a@demo.example",
+        "subject": "Grüße <script>",
+        "message_id": "<1@demo.example>",
+        "text": "<script>alert(1)</script>\n",
+    }
+    assert json.loads(get(f"{backing.inbox_url}/messages.json?to=b@demo.example")) == []
+    page = get(f"{backing.inbox_url}/").decode()
+    assert "Grüße &lt;script&gt;" in page
+    assert "<script>" not in page
