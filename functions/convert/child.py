@@ -90,6 +90,8 @@ class _Conversation:
         }
         while True:
             kind, data = self.channel.receive()
+            if self.watch.is_over():
+                raise OverError
             if kind is Kind.RESULT:
                 return self._conclude(json_object(data))
             if kind not in answers:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from functions.convert.errors import ChildDied, MediaError, Stopped
+from functions.convert.process import STDERR_BYTES, Child
+from functions.convert.wire import Kind, WireError
 from tests import media
 from tests.converting import Conversion, children, eventually, is_running
 
@@ -80,7 +82,7 @@ def test_a_fetch_that_hangs_does_not_outlive_the_deadline(video: bytes) -> None:
 def test_stopping_ends_the_conversion(video: bytes) -> None:
     conversion = Conversion(video)
     # Held back meanwhile, so that the child cannot have finished first.
-    conversion.on_progress = lambda percent: (conversion.stopped.set(), time.sleep(1))
+    conversion.on_progress = lambda percent: (conversion.stopped.set(), time.sleep(0.5))
 
     with pytest.raises(Stopped):
         conversion.run()
@@ -144,23 +146,14 @@ def test_the_child_ends_with_its_parent(video: bytes, tmp_path: Path, is_hung: b
 
 
 def test_what_the_child_complains_of_goes_to_the_log_in_bounds(caplog: pytest.LogCaptureFixture) -> None:
-    # A length that cannot be: the worker trips over it and ends with a traceback.
-    conversion = Conversion(b"")
-    conversion.data = Endless()
+    with Child() as child:
+        child.channel.send_json(Kind.JOB, {"length": 10})
+        with pytest.raises(WireError):
+            child.channel.receive()  # it trips over the lack of a chunk size
 
-    with pytest.raises(ChildDied):
-        conversion.run()
-
-    (record,) = [record for record in caplog.records if "complained" in record.message]
-    assert "Error" in record.stderr
-    assert len(record.stderr) <= 4096
-
-
-class Endless(bytes):
-    """A source whose length is beyond what a file can have."""
-
-    def __len__(self) -> int:
-        return (1 << 63) - 1
+    (record,) = caplog.records
+    assert "KeyError: 'chunk_size'" in record.stderr
+    assert len(record.stderr) <= STDERR_BYTES
 
 
 def test_the_source_is_fetched_ahead_in_batches_and_none_twice(video: bytes) -> None:

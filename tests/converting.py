@@ -1,0 +1,84 @@
+"""Runs the real converting child on bytes, as convert does on GridFS; no server needed."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from functions.convert.child import Result, convert
+
+CHUNK = 65_536  # small, so that small files have several
+
+
+@dataclass
+class Conversion:
+    """One run over `data`. Set `on_progress` and the like before `run`; `mp3` is the file as it would be stored."""
+
+    data: bytes
+    chunk: int = CHUNK
+    seconds: float = 60
+    on_progress: Callable[[int], None] = lambda percent: None
+    on_fetch: Callable[[int], None] = lambda first: None
+    on_write: Callable[[bytes], None] = lambda piece: None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    percents: list[int] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    stored: bytearray = field(default_factory=bytearray)
+
+    def run(self) -> Result:
+        """Converts; raises what convert raises."""
+        deadline = time.monotonic() + self.seconds
+        result = convert(self._fetch, len(self.data), self.chunk, self._write, self._progress, deadline, self.stopped)
+        self.stored[: len(result.head)] = result.head
+        return result
+
+    @property
+    def mp3(self) -> bytes:
+        return bytes(self.stored)
+
+    def _fetch(self, first: int, count: int) -> list[bytes]:
+        self.on_fetch(first)
+        self.batches.append(count)
+        return [self.data[n * self.chunk : (n + 1) * self.chunk] for n in range(first, first + count)]
+
+    def _write(self, piece: bytes) -> None:
+        self.on_write(piece)
+        self.stored += piece
+
+    def _progress(self, percent: int) -> None:
+        self.percents.append(percent)
+        self.on_progress(percent)
+
+
+def children(of: int | None = None) -> list[int]:
+    """The process ids of the converting children of process `of` (this one)."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:  # it has just ended
+            continue
+        if int(parent) == (of or os.getpid()) and state != "Z" and b"functions.convert.worker" in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, zombies aside."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether `holds` becomes true before `seconds` are over."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
