@@ -90,13 +90,13 @@ def problem(error: HTTPException) -> Response:
     headers = error.headers if isinstance(error, Problem) else {}
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers = {"Allow": ", ".join(sorted(error.valid_methods))}
-    return Response(json.dumps(body), status, headers, content_type="application/problem+json")
+    return Response(json.dumps(body) + "\n", status, headers, content_type="application/problem+json")
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer that no cache keeps, as every one here is an account's own."""
     kept = {"Cache-Control": "no-store"} | dict(headers or {})
-    return Response(json.dumps(body), status, kept, content_type="application/json")
+    return Response(json.dumps(body) + "\n", status, kept, content_type="application/json")
 
 
 def json_object(request: Request, limit: int = 16_384) -> dict[str, Any]:

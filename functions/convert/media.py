@@ -129,6 +129,8 @@ class Sound:
                     yield from self._sounding(cast("Packet[AudioStream]", packet))
         except FFmpegError:
             self._broke_off = True
+        except IndexError:
+            pass  # PyAV's marks at the end, for a stream that came up on the way (its issue 692): all packets are through
         yield from self._sounding(None)
 
     def _saw(self, packet: "Packet[Stream]") -> bool:

@@ -113,6 +113,10 @@ def test_every_problem_and_failure_code_is_in_the_table() -> None:
                     a.value for a in node.args if isinstance(a, ast.Constant) and re.fullmatch(r"[a-z_]+", str(a.value))
                 }
 
+    gateway = (ROOT / "gateway/nginx.conf.template").read_text(encoding="utf-8")
+    codes = re.search(r"map \$status \$problem_code \{(.*?)\}", gateway, re.S)
+    assert codes
+    used |= set(re.findall(r"\d{3} ([a-z_]+);", codes[1]))
     internal = {"held", "busy", "unreadable_event"}  # of event functions; no client sees them
     assert used - internal <= listed
     text = (ROOT / "functions/common/failures.py").read_text()
