@@ -29,8 +29,8 @@ if [ ! -e $policy ]; then
     printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy
 fi
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-install() { apt-get install --yes --quiet --no-install-recommends "$@"; }
-install "$@" || { apt-get update --quiet && install "$@"; }
+install() { apt-get install --yes -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@"; }
+install "$@" || { apt-get update -qq && install "$@"; }
 """
 
 

@@ -35,7 +35,8 @@ class Stack:
     def __init__(
         self, home: Path, *, port: int = 0, overrides: Mapping[str, str] | None = None, backing_only: bool = False
     ) -> None:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)  # what users upload is nobody else's business
         self.home = home.resolve()
         self._port = port
         self._overrides = dict(overrides or {})

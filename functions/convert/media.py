@@ -124,14 +124,19 @@ class Sound:
 
     def _decode(self) -> Iterator[AudioFrame]:
         try:
-            for packet in self._container.demux(*self._wanted()):
+            for packet in self._packets():
                 if packet.size and self._saw(packet):
                     yield from self._sounding(cast("Packet[AudioStream]", packet))
         except FFmpegError:
             self._broke_off = True
-        except IndexError:
-            pass  # PyAV's marks at the end, for a stream that came up on the way (its issue 692): all packets are through
         yield from self._sounding(None)
+
+    def _packets(self) -> Iterator["Packet[Stream]"]:
+        try:
+            yield from self._container.demux(*self._wanted())
+        except IndexError:
+            # PyAV, once all packets are through, over a stream that came up on the way (its issue 692).
+            return
 
     def _saw(self, packet: "Packet[Stream]") -> bool:
         is_sound = packet.stream_index == self._stream.index
