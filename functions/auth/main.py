@@ -15,11 +15,8 @@ import functions_framework
 from flask import Request
 from werkzeug.wrappers import Response
 
-from functions.auth import handler
-from functions.auth.keys import load_private
-from functions.auth.users import AWAY, Users
+from functions.common.deferred import Deferred
 from functions.common.settings import load
-from functions.common.tokens import Verifier
 from functions.common.web import Routes
 
 
@@ -35,18 +32,28 @@ class Settings:
 
 
 settings = load(Settings)
-services = handler.Services(
-    users=Users(settings.mysql_url),
-    key=load_private(settings.token_private_key_file),
-    verifier=Verifier(settings.token_keys_file),
-    jwks=settings.token_keys_file,
-    token_seconds=settings.token_seconds,
-    signup_open=settings.signup_open,
-)
-routes = Routes(handler.routes(services), unavailable=AWAY)
+
+
+@Deferred
+def routes() -> Routes:
+    """The wiring."""
+    from functions.auth import handler
+    from functions.auth.keys import load_private
+    from functions.auth.users import AWAY, Users
+    from functions.common.tokens import Verifier
+
+    services = handler.Services(
+        users=Users(settings.mysql_url),
+        key=load_private(settings.token_private_key_file),
+        verifier=Verifier(settings.token_keys_file),
+        jwks=settings.token_keys_file,
+        token_seconds=settings.token_seconds,
+        signup_open=settings.signup_open,
+    )
+    return Routes(handler.routes(services), unavailable=AWAY)
 
 
 @functions_framework.http
 def auth(request: Request) -> Response:
     """Answers one request."""
-    return routes(request)
+    return routes()(request)

@@ -7,7 +7,9 @@ removed first.
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -19,7 +21,7 @@ from pymongo.database import Database
 from functions.common.mongo import Document, Mongo, budget
 
 CHUNK_BYTES = 261_120  # 255 KiB, the drivers' own default
-BATCH_CHUNKS = 16  # 4 MiB: what is held in memory of a file at most
+BATCH_CHUNKS = 8  # 2 MiB: what is stored or fetched at once
 VIDEOS, MP3S = "videos", "mp3s"
 
 INDEXES = {
@@ -53,17 +55,30 @@ class Bucket:
 
     def chunks(self, file_id: ObjectId, length: int, first: int, last: int) -> Iterator[bytes]:
         """Chunks `first` to `last` (both included) of a file of `length` bytes. Raises HoleError."""
-        for start in range(first, last + 1, BATCH_CHUNKS):
-            end = min(start + BATCH_CHUNKS - 1, last)
-            with budget():
-                query = {"files_id": file_id, "n": {"$gte": start, "$lte": end}}
-                found = list(self._chunks.find(query, sort=[("n", ASCENDING)], batch_size=BATCH_CHUNKS + 1))
-            if len(found) != end - start + 1:
-                raise HoleError(f"{self.name} {file_id}: {len(found)} of {end - start + 1} chunks from {start}")
-            for n, chunk in enumerate(found, start):
-                if chunk["n"] != n or len(chunk["data"]) != min(CHUNK_BYTES, length - n * CHUNK_BYTES):
-                    raise HoleError(f"{self.name} {file_id}: chunk {n} is not what it should be")
-                yield chunk["data"]
+        batches = [range(start, min(start + BATCH_CHUNKS, last + 1)) for start in range(first, last + 1, BATCH_CHUNKS)]
+        fetch = partial(self._batch, file_id, length)
+        if len(batches) == 1:
+            yield from fetch(batches[0])
+            return
+        # The next batch comes while the last one is being used.
+        with ThreadPoolExecutor(1, "chunks") as thread:
+            coming = thread.submit(fetch, batches[0])
+            for following in [*batches[1:], None]:
+                batch = coming.result()
+                if following:
+                    coming = thread.submit(fetch, following)
+                yield from batch
+
+    def _batch(self, file_id: ObjectId, length: int, numbers: range) -> list[bytes]:
+        query = {"files_id": file_id, "n": {"$gte": numbers.start, "$lt": numbers.stop}}
+        with budget():
+            found = list(self._chunks.find(query, sort=[("n", ASCENDING)], batch_size=BATCH_CHUNKS + 1))
+        if [chunk["n"] for chunk in found] != list(numbers):
+            raise HoleError(f"{self.name} {file_id}: {len(found)} of {len(numbers)} chunks from {numbers.start}")
+        for chunk in found:
+            if len(chunk["data"]) != min(CHUNK_BYTES, length - chunk["n"] * CHUNK_BYTES):
+                raise HoleError(f"{self.name} {file_id}: chunk {chunk['n']} has the wrong length")
+        return [chunk["data"] for chunk in found]
 
     def read(self, file_id: ObjectId, length: int, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` up to, not including, `end`, in pieces of a chunk at most. Raises HoleError."""

@@ -4,16 +4,20 @@ The stock command can set neither gunicorn's grace period nor its keep-alive, an
 refused body into memory; docs/decisions/0002 has the measurements.
 """
 
+import ctypes
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import functions_framework
 from flask import Flask
 from functions_framework._http import create_server
 
-from functions.common import logs, settings
+from functions.common import deferred, logs, settings
 
+_M_ARENA_MAX = -8  # malloc.h
 KEEPALIVE_SECONDS = 95  # above the 90 s after which Go's pooled connections close, or a POST may meet a closing one
 
 
@@ -58,6 +62,7 @@ def main(name: str) -> None:
     """Serves the function `name` until SIGTERM; requests in flight then have the grace period to end."""
     loaded = settings.load(Settings)
     logs.configure(name, loaded.log_level)
+    _keep_memory_in_one_place()
     limits = LIMITS[name]
     server = create_server(
         create_app(name),
@@ -69,8 +74,20 @@ def main(name: str) -> None:
         graceful_timeout=loaded.shutdown_seconds or limits.seconds,
         keepalive=KEEPALIVE_SECONDS,
         control_socket_disable=True,
+        post_worker_init=_build_in_the_background,
     )
     server.run(loaded.host, loaded.port)
+
+
+def _build_in_the_background(_worker: Any) -> None:
+    threading.Thread(target=deferred.build_all, name="build", daemon=True).start()
+
+
+def _keep_memory_in_one_place() -> None:
+    # glibc gives each thread an arena of its own and returns little of it: twice the memory for streaming uploads.
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # not in every libc
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 if __name__ == "__main__":

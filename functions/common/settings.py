@@ -27,7 +27,14 @@ def _boolean(text: str) -> bool:
         raise ValueError("must be true or false") from None
 
 
-_CASTS: dict[Any, Any] = {str: str, int: int, float: float, bool: _boolean, Path: Path}
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
+_CASTS: dict[Any, Any] = {str: str, int: int, float: float, bool: _boolean, Path: _file}
 
 
 def load(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:

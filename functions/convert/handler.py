@@ -115,8 +115,8 @@ def _conclude(services: Services, run: Run, writer: Writer, job: Document | None
         _remove(services.mp3s, writer.file_id)
         return
     log.info("converted", extra={"bytes": job["mp3"]["length"], **job["result"]})
-    _remove(services.videos, job["video"]["file_id"])
     outbox.announce(services.jobs, services.publisher, job, "mp3")
+    _remove(services.videos, job["video"]["file_id"])
 
 
 def _fail(services: Services, run: Run, code: str) -> None:
@@ -126,8 +126,8 @@ def _fail(services: Services, run: Run, code: str) -> None:
         raise Unavailable from error
     log.info("conversion failed", extra={"code": code})
     if job is not None:
-        _remove(services.videos, job["video"]["file_id"])
         outbox.announce(services.jobs, services.publisher, job, "mp3")
+        _remove(services.videos, job["video"]["file_id"])
 
 
 def _give_up(services: Services, run: Run, writer: Writer, counted: bool) -> None:

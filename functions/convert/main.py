@@ -1,21 +1,18 @@
 """Convert: makes the MP3 of a job's video.
 
 Takes the event video.uploaded.v1; announces mp3.ready.v1 or conversion.failed.v1.
-204-ish 200 when done, known already, or failed for good; 409 when another run has the job, 422 without a readable job
+200 when done, known already, or failed for good; 409 when another run has the job, 422 without a readable job
 id, 503 when a dependency is away or the child died. What a video itself is to blame for is recorded, never retried.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from functions.common.files import MP3S, VIDEOS, Bucket
-from functions.common.jobs import Jobs
-from functions.common.mongo import Mongo
-from functions.common.publisher import Publisher
+from functions.common.deferred import Deferred
 from functions.common.settings import load
-from functions.convert import handler
 
 
 @dataclass(frozen=True)
@@ -31,19 +28,31 @@ class Settings:
 
 
 settings = load(Settings)
-mongo = Mongo(settings.mongo_url)
-services = handler.Services(
-    jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
-    videos=Bucket(mongo, VIDEOS),
-    mp3s=Bucket(mongo, MP3S),
-    publisher=Publisher(settings.rabbitmq_url),
-    conversion_seconds=settings.conversion_seconds,
-    run_seconds=settings.run_seconds,
-    result_days=settings.result_days,
-)
+
+
+@Deferred
+def handle() -> Callable[[CloudEvent], None]:
+    """The wiring."""
+    from functions.common.files import MP3S, VIDEOS, Bucket
+    from functions.common.jobs import Jobs
+    from functions.common.mongo import Mongo
+    from functions.common.publisher import Publisher
+    from functions.convert import handler
+
+    mongo = Mongo(settings.mongo_url)
+    services = handler.Services(
+        jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
+        videos=Bucket(mongo, VIDEOS),
+        mp3s=Bucket(mongo, MP3S),
+        publisher=Publisher(settings.rabbitmq_url),
+        conversion_seconds=settings.conversion_seconds,
+        run_seconds=settings.run_seconds,
+        result_days=settings.result_days,
+    )
+    return lambda event: handler.handle(event, services)
 
 
 @functions_framework.cloud_event
 def convert(event: CloudEvent) -> None:
     """Handles one event."""
-    handler.handle(event, services)
+    handle()(event)

@@ -15,13 +15,9 @@ import functions_framework
 from flask import Request
 from werkzeug.wrappers import Response
 
-from functions.common.files import MP3S, VIDEOS, Bucket
-from functions.common.jobs import Jobs
-from functions.common.mongo import AWAY, Mongo
+from functions.common.deferred import Deferred
 from functions.common.settings import load
-from functions.common.tokens import Verifier
 from functions.common.web import Routes
-from functions.download import handler
 
 
 @dataclass(frozen=True)
@@ -33,17 +29,28 @@ class Settings:
 
 
 settings = load(Settings)
-mongo = Mongo(settings.mongo_url)
-services = handler.Services(
-    verifier=Verifier(settings.token_keys_file),
-    jobs=Jobs(lambda: mongo.database["jobs"]),
-    videos=Bucket(mongo, VIDEOS),
-    mp3s=Bucket(mongo, MP3S),
-)
-routes = Routes(handler.routes(services), unavailable=AWAY)
+
+
+@Deferred
+def routes() -> Routes:
+    """The wiring."""
+    from functions.common.files import MP3S, VIDEOS, Bucket
+    from functions.common.jobs import Jobs
+    from functions.common.mongo import AWAY, Mongo
+    from functions.common.tokens import Verifier
+    from functions.download import handler
+
+    mongo = Mongo(settings.mongo_url)
+    services = handler.Services(
+        verifier=Verifier(settings.token_keys_file),
+        jobs=Jobs(lambda: mongo.database["jobs"]),
+        videos=Bucket(mongo, VIDEOS),
+        mp3s=Bucket(mongo, MP3S),
+    )
+    return Routes(handler.routes(services), unavailable=AWAY)
 
 
 @functions_framework.http
 def download(request: Request) -> Response:
     """Answers one request."""
-    return routes(request)
+    return routes()(request)

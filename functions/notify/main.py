@@ -5,16 +5,14 @@ Takes the events mp3.ready.v1 and conversion.failed.v1; announces nothing.
 when MongoDB or the mail server is away. The recipient is the job's, never the event's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from functions.common.jobs import Jobs
-from functions.common.mongo import Mongo
+from functions.common.deferred import Deferred
 from functions.common.settings import load
-from functions.notify import handler
-from functions.notify.mail import Mailer
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,27 @@ class Settings:
 
 
 settings = load(Settings)
-mongo = Mongo(settings.mongo_url)
-services = handler.Services(
-    jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
-    mailer=Mailer(settings.smtp_url),
-    sender=settings.mail_from,
-    public_url=settings.public_url,
-)
+
+
+@Deferred
+def handle() -> Callable[[CloudEvent], None]:
+    """The wiring."""
+    from functions.common.jobs import Jobs
+    from functions.common.mongo import Mongo
+    from functions.notify import handler
+    from functions.notify.mail import Mailer
+
+    mongo = Mongo(settings.mongo_url)
+    services = handler.Services(
+        jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
+        mailer=Mailer(settings.smtp_url),
+        sender=settings.mail_from,
+        public_url=settings.public_url,
+    )
+    return lambda event: handler.handle(event, services)
 
 
 @functions_framework.cloud_event
 def notify(event: CloudEvent) -> None:
     """Handles one event."""
-    handler.handle(event, services)
+    handle()(event)

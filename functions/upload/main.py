@@ -13,14 +13,9 @@ import functions_framework
 from flask import Request
 from werkzeug.wrappers import Response
 
-from functions.common.files import VIDEOS, Bucket
-from functions.common.jobs import Jobs
-from functions.common.mongo import AWAY, Mongo
-from functions.common.publisher import Publisher
+from functions.common.deferred import Deferred
 from functions.common.settings import load
-from functions.common.tokens import Verifier
 from functions.common.web import Routes
-from functions.upload import handler
 
 
 @dataclass(frozen=True)
@@ -35,18 +30,30 @@ class Settings:
 
 
 settings = load(Settings)
-mongo = Mongo(settings.mongo_url)
-services = handler.Services(
-    verifier=Verifier(settings.token_keys_file),
-    jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
-    videos=Bucket(mongo, VIDEOS),
-    publisher=Publisher(settings.rabbitmq_url),
-    max_bytes=settings.max_upload_bytes,
-)
-routes = Routes(handler.routes(services), unavailable=AWAY)
+
+
+@Deferred
+def routes() -> Routes:
+    """The wiring."""
+    from functions.common.files import VIDEOS, Bucket
+    from functions.common.jobs import Jobs
+    from functions.common.mongo import AWAY, Mongo
+    from functions.common.publisher import Publisher
+    from functions.common.tokens import Verifier
+    from functions.upload import handler
+
+    mongo = Mongo(settings.mongo_url)
+    services = handler.Services(
+        verifier=Verifier(settings.token_keys_file),
+        jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
+        videos=Bucket(mongo, VIDEOS),
+        publisher=Publisher(settings.rabbitmq_url),
+        max_bytes=settings.max_upload_bytes,
+    )
+    return Routes(handler.routes(services), unavailable=AWAY)
 
 
 @functions_framework.http
 def upload(request: Request) -> Response:
     """Answers one request."""
-    return routes(request)
+    return routes()(request)

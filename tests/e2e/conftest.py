@@ -29,5 +29,6 @@ def clip() -> bytes:
 @pytest.fixture
 def stored(stack: Any) -> Iterator[Stored]:
     looker = Stored(stack.env("download")["MONGO_URL"])
+    looker.quiet()
     yield looker
     looker.close()

@@ -1,5 +1,6 @@
 """What the database holds, looked at behind the system's back."""
 
+import time
 from typing import Any
 
 import pymongo
@@ -16,6 +17,17 @@ class Stored:
     def counts(self) -> dict[str, int]:
         names = ("jobs", "videos.files", "videos.chunks", "mp3s.files", "mp3s.chunks")
         return {name: self._database[name].count_documents({}) for name in names}
+
+    def quiet(self) -> None:
+        """Waits until nothing is under way, so that what an earlier test began is not counted."""
+        unfinished = {"state": {"$in": ["uploading", "queued", "converting"]}}
+
+        def still() -> bool:
+            before = self.counts()
+            time.sleep(0.5)
+            return not self._database["jobs"].count_documents(unfinished) and self.counts() == before
+
+        until(still, 60, "nothing is under way")
 
     def settles(self, expected: dict[str, int]) -> None:
         """Waits until just so much is stored: the gateway may answer before a function has tidied up."""

@@ -1,12 +1,15 @@
 """What a crafted file may reach from within the child: nothing but its own bytes."""
 
+import io
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
+from functions.convert import formats
 from functions.convert.errors import MediaError
 from tests import media
 from tests.converting import Conversion, children
@@ -78,6 +81,23 @@ def test_a_playlist_is_refused_and_reaches_nothing(kind: str, canary: Path, list
 
     assert conversion.mp3 == b""
     assert listener.calls == 0
+
+
+@pytest.mark.parametrize("kind", ["hls to a path", "hls to a file url", "ffconcat to a path", "session description"])
+def test_the_list_of_containers_refuses_a_playlist_by_itself(kind: str, canary: Path, tmp_path: Path) -> None:
+    # Opened by name and with every protocol, as nothing is here: the other two walls are left out.
+    path = tmp_path / "list.m3u8"
+    path.write_text(playlists(canary, "")[kind])
+
+    with pytest.raises(av.error.ArgumentError):
+        av.open(str(path), options={"format_whitelist": formats.OPTIONS["format_whitelist"]})
+
+
+def test_the_list_of_protocols_refuses_what_a_playlist_names_by_itself(canary: Path) -> None:
+    playlist = io.BytesIO(playlists(canary, "")["hls to a file url"].encode())
+
+    with pytest.raises(av.error.InvalidDataError):
+        av.open(playlist, format="hls", options={"protocol_whitelist": formats.OPTIONS["protocol_whitelist"]})
 
 
 def test_the_child_has_nothing_of_the_parents_environment(monkeypatch: pytest.MonkeyPatch) -> None:

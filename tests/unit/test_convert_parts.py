@@ -50,7 +50,7 @@ def test_what_is_no_message_is_refused_before_memory_is_taken_for_it(
     ours.close()
 
     with pytest.raises(WireError):
-        Channel(theirs).receive()
+        Channel(theirs).receive_head()
 
 
 @pytest.mark.parametrize("said", [b"", b"[]", b"{", b"\xff", b"null"])

@@ -14,10 +14,22 @@ class Example:
     is_open: bool = False
 
 
-def test_values_are_read_and_cast() -> None:
-    values = {"MONGO_URL": "m", "KEYS_FILE": "k.json", "LIMIT": "7", "IS_OPEN": "true"}
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.json"
+    path.write_text("{}")
+    return path
 
-    assert load(Example, values) == Example("m", Path("k.json"), 7, True)
+
+def test_values_are_read_and_cast(key_file: Path) -> None:
+    values = {"MONGO_URL": "m", "KEYS_FILE": str(key_file), "LIMIT": "7", "IS_OPEN": "true"}
+
+    assert load(Example, values) == Example("m", key_file, 7, True)
+
+
+def test_a_file_that_is_not_there_is_named_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="KEYS_FILE is unreadable: there is no file"):
+        load(Example, {"MONGO_URL": "m", "KEYS_FILE": str(tmp_path / "none.json")})
 
 
 def test_every_missing_and_unreadable_setting_is_named_at_once() -> None:
@@ -28,11 +40,11 @@ def test_every_missing_and_unreadable_setting_is_named_at_once() -> None:
         assert name in str(caught.value)
 
 
-def test_a_secret_can_come_from_a_mounted_file(tmp_path: Path) -> None:
+def test_a_secret_can_come_from_a_mounted_file(tmp_path: Path, key_file: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("mongodb://from-file\n")
 
-    assert load(Example, {"MONGO_URL_FILE": str(secret), "KEYS_FILE": "k"}).mongo_url == "mongodb://from-file"
+    assert load(Example, {"MONGO_URL_FILE": str(secret), "KEYS_FILE": str(key_file)}).mongo_url == "mongodb://from-file"
 
 
 def test_a_secret_does_not_print() -> None:
