@@ -29,7 +29,7 @@ GRANT ALL ON accounts.* TO 'accounts'@'127.0.0.1';
 
 def url(port: int, password: str) -> str:
     """The address of its database."""
-    return f"mysql://accounts:{password}@127.0.0.1:{port}/accounts"
+    return f"mysql://accounts:{password}@127.0.0.1:{port}/accounts?tls=none"
 
 
 def program(home: Path, port: int, password: str, environment: Mapping[str, str]) -> Program:

@@ -2,19 +2,16 @@
 
 import json
 import logging
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Request
 from werkzeug.datastructures import Authorization
 from werkzeug.wrappers import Response
 
-from functions.auth.keys import public_jwk
 from functions.auth.users import (
     PASSWORD_CHARACTERS,
     BusyError,
@@ -24,21 +21,23 @@ from functions.auth.users import (
     Users,
     WeakPasswordError,
 )
-from functions.common.tokens import ALGORITHM, AUDIENCE, ISSUER, TYPE, Verifier
-from functions.common.web import Problem, Route, Unavailable, answer, json_object
+from functions.common.web import REALM, Problem, Route, Unavailable, answer, json_object
+
+if TYPE_CHECKING:
+    from functions.auth.signer import Signer
+    from functions.common.tokens import Verifier
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Services:
-    """What auth works with."""
+    """What auth works with; what needs the cryptography is imported while the first password is being checked."""
 
     users: Users
-    key: Ed25519PrivateKey
-    verifier: Verifier
+    signer: "Callable[[], Signer]"
+    verifier: "Callable[[], Verifier]"
     jwks: Path
-    token_seconds: int
     signup_open: bool
 
 
@@ -79,19 +78,20 @@ def issue(services: Services, request: Request) -> Response:
         user = _check(services, *_pair(json_object(request)))
     else:
         user = _basic(services, request.authorization)
-    body = {"access_token": _sign(services, user), "token_type": "Bearer", "expires_in": services.token_seconds}
-    return answer(body)
+    signer = services.signer()
+    return answer({"access_token": signer.token(user), "token_type": "Bearer", "expires_in": signer.seconds})
 
 
 def login(services: Services, request: Request) -> Response:
     """The original's login: Basic in, the bare token out."""
-    token = _sign(services, _basic(services, request.authorization))
+    user = _basic(services, request.authorization)
+    token = services.signer().token(user)
     return Response(token, headers={"Cache-Control": "no-store"}, content_type="text/plain; charset=utf-8")
 
 
 def validate(services: Services, request: Request) -> Response:
     """The claims of the bearer token."""
-    return answer(services.verifier.request_claims(request))
+    return answer(services.verifier().request_claims(request))
 
 
 def jwks(services: Services, request: Request) -> Response:
@@ -127,18 +127,4 @@ def _check(services: Services, email: str, password: str) -> User:
 
 
 def _refusal(detail: str) -> Problem:
-    return Problem(401, "bad_credentials", detail, {"WWW-Authenticate": f'Basic realm="{ISSUER}", charset="UTF-8"'})
-
-
-def _sign(services: Services, user: User) -> str:
-    issued = int(time.time())
-    claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": user.id,
-        "email": user.email,
-        "iat": issued,
-        "exp": issued + services.token_seconds,
-    }
-    header = {"typ": TYPE, "kid": public_jwk(services.key)["kid"]}
-    return jwt.encode(claims, services.key, ALGORITHM, headers=header)
+    return Problem(401, "bad_credentials", detail, {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'})

@@ -10,6 +10,7 @@ All: 400 404 405 413 415, 503 when MySQL is away.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import functions_framework
 from flask import Request
@@ -18,6 +19,10 @@ from werkzeug.wrappers import Response
 from functions.common.deferred import Deferred
 from functions.common.settings import load
 from functions.common.web import Routes
+
+if TYPE_CHECKING:
+    from functions.auth.signer import Signer
+    from functions.common.tokens import Verifier
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,32 @@ settings = load(Settings)
 def routes() -> Routes:
     """The wiring."""
     from functions.auth import handler
-    from functions.auth.keys import load_private
     from functions.auth.users import AWAY, Users
-    from functions.common.tokens import Verifier
 
     services = handler.Services(
         users=Users(settings.mysql_url),
-        key=load_private(settings.token_private_key_file),
-        verifier=Verifier(settings.token_keys_file),
+        signer=signer,
+        verifier=verifier,
         jwks=settings.token_keys_file,
-        token_seconds=settings.token_seconds,
         signup_open=settings.signup_open,
     )
     return Routes(handler.routes(services), unavailable=AWAY)
+
+
+@Deferred
+def signer() -> "Signer":
+    """What signs tokens."""
+    from functions.auth.signer import Signer
+
+    return Signer(settings.token_private_key_file, settings.token_seconds)
+
+
+@Deferred
+def verifier() -> "Verifier":
+    """What checks them."""
+    from functions.common.tokens import Verifier
+
+    return Verifier(settings.token_keys_file)
 
 
 @functions_framework.http

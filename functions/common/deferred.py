@@ -4,6 +4,7 @@ Importing the database driver and the cryptography takes as long as half a start
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -32,8 +33,11 @@ class Deferred(Generic[T]):
 
 def build_all() -> None:
     """Builds what this process has deferred; what fails is logged and tried again by the first request."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 10)  # a first request meanwhile should not wait for each of its turns
     for deferred in _all:
         try:
             deferred()
         except Exception:
             log.exception("not built yet")
+    sys.setswitchinterval(usual)

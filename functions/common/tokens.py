@@ -16,11 +16,11 @@ import jwt
 from flask import Request
 from jwt import PyJWK
 
-from functions.common.web import Problem
+from functions.common.web import REALM, Problem
 
 log = logging.getLogger(__name__)
 
-ISSUER = AUDIENCE = "video-to-mp3"
+ISSUER = AUDIENCE = REALM
 TYPE = "at+jwt"
 ALGORITHM = "EdDSA"
 LEEWAY_SECONDS = 30
@@ -105,7 +105,7 @@ class Verifier:
 
 
 def _refusal(code: str, detail: str, parameters: str) -> Problem:
-    return Problem(401, code, detail, {"WWW-Authenticate": f'Bearer realm="{ISSUER}"{parameters}'})
+    return Problem(401, code, detail, {"WWW-Authenticate": f'Bearer realm="{REALM}"{parameters}'})
 
 
 def _read(path: Path) -> dict[object, PyJWK]:

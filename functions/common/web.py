@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 _CODES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 RETRY_AFTER_SECONDS = 5
+REALM = "video-to-mp3"
 
 
 class Problem(HTTPException):

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from email.message import EmailMessage
+from functools import cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 CONNECT_SECONDS = 10
@@ -47,29 +48,33 @@ class Mailer:
                 server.quit()
 
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
         server: smtplib.SMTP | None = None
         try:
             if self._implicit:
-                server = smtplib.SMTP_SSL(self._host, self._port or 465, timeout=CONNECT_SECONDS, context=context)
+                server = smtplib.SMTP_SSL(self._host, self._port or 465, timeout=CONNECT_SECONDS, context=_context())
             else:
                 server = smtplib.SMTP(self._host, self._port or 587, timeout=CONNECT_SECONDS)
-            self._greet(server, context)
+            self._greet(server)
         except (smtplib.SMTPException, OSError) as error:
             if server is not None:
                 server.close()
             raise MailAwayError(f"{type(error).__name__}: {error}") from error
         return server
 
-    def _greet(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+    def _greet(self, server: smtplib.SMTP) -> None:
         if server.sock:
             server.sock.settimeout(COMMAND_SECONDS)
         server.ehlo()
         if not self._implicit and not self._plain:
-            server.starttls(context=context)
+            server.starttls(context=_context())
             server.ehlo()
         if self._user:
             server.login(self._user, self._password)
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 def _reply(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> int:

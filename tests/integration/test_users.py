@@ -105,7 +105,7 @@ def test_the_migration_can_run_again_and_at_once(backing: Any) -> None:
 
 
 def test_a_server_that_is_away_is_one_of_the_errors_that_mean_503() -> None:
-    nowhere = Users(f"mysql://u:p@127.0.0.1:{choose(set())}/auth")
+    nowhere = Users(f"mysql://u:p@127.0.0.1:{choose(set())}/auth?tls=verified")
 
     with pytest.raises(users.AWAY):
         nowhere.check("a@demo.example", PASSWORD)

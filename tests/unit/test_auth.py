@@ -4,9 +4,12 @@ from typing import Any
 import argon2
 import pymysql
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.test import Client
 
 from functions.auth import handler, users
+from functions.auth.signer import Signer
 from functions.auth.users import BusyError
 from functions.common.tokens import Verifier
 from functions.common.web import Routes
@@ -28,7 +31,8 @@ def auth(accounts: FakeUsers, token_keys: Keys) -> Client:
 
 def make(accounts: FakeUsers, token_keys: Keys, signup_open: bool = True) -> Client:
     verifier = Verifier(token_keys.jwks)
-    services = handler.Services(accounts, token_keys.private, verifier, token_keys.jwks, 600, signup_open)  # type: ignore[arg-type]
+    signer = Signer(token_keys.folder / "private.pem", 600)
+    services = handler.Services(accounts, lambda: signer, lambda: verifier, token_keys.jwks, signup_open)  # type: ignore[arg-type]
     return client(Routes(handler.routes(services), unavailable=users.AWAY))
 
 
@@ -177,6 +181,23 @@ def test_unknown_paths_and_wrong_methods_are_told_apart(auth: Client) -> None:
 
     assert (unknown.status_code, unknown.json["code"]) == (404, "not_found")
     assert (wrong.status_code, wrong.json["code"], wrong.headers["Allow"]) == (405, "method_not_allowed", "POST")
+
+
+@given(st.emails())
+def test_a_login_finds_an_address_in_the_spelling_that_sign_up_kept(email: str) -> None:
+    try:
+        kept = users.normalise(email)
+    except users.InvalidEmailError:
+        return
+
+    assert users.spelling(email) == users.spelling(f" {email.upper()} ") == kept
+
+
+def test_a_login_finds_an_address_with_an_international_domain() -> None:
+    kept = users.normalise("a@bücher.example")
+
+    assert kept == "a@xn--bcher-kva.example"
+    assert users.spelling("A@BÜCHER.example") == users.spelling(kept) == kept
 
 
 def test_the_hash_for_nobody_costs_as_much_as_a_real_one() -> None:
