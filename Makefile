@@ -3,7 +3,7 @@
 python := .venv/bin/python
 uv := .venv/bin/uv
 groups := auth upload convert notify download janitor migrate
-typed := functions local rabbitmq-source/source.py
+typed := functions local rabbitmq-source/source.py rabbitmq-source/rights.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status logs test lint bench format requirements keys clean

@@ -48,9 +48,9 @@ class Goods:
         """A function, or `hello`, with its settings and these."""
         return serving(name, {**self.backing.env(name if name != "hello" else ""), **settings})
 
-    def store(self, bucket: str, pieces: Iterator[bytes]) -> Writer:
+    def store(self, bucket: str, file_id: ObjectId, pieces: Iterator[bytes]) -> Writer:
         """A file in GridFS."""
-        writer = Bucket(self.mongo, bucket).writer(ObjectId())
+        writer = Bucket(self.mongo, bucket).writer(file_id)
         for piece in pieces:
             writer.write(piece)
         writer.close("bench.mkv", {})
@@ -58,8 +58,9 @@ class Goods:
 
     def queued_job(self, pieces: Iterator[bytes]) -> Document:
         """A job whose video waits for convert."""
-        writer = self.store(VIDEOS, pieces)
-        run = self.jobs.begin(self.account, self.email, {"file_id": writer.file_id, "filename": "bench.mkv"})
+        run = self.jobs.begin(self.account, self.email, "bench.mkv")
+        assert run
+        writer = self.store(VIDEOS, run.file_id, pieces)
         job = self.jobs.uploaded(run, writer.length, "0" * 64)
         assert job
         return job
@@ -68,8 +69,8 @@ class Goods:
         """A job that is done, with an MP3 of these bytes and its mail sent."""
         waiting = self.queued_job(iter([b""]))
         run = self.jobs.take("convert", waiting["_id"])
-        writer = self.store(MP3S, pieces)
         assert run
+        writer = self.store(MP3S, run.file_id, pieces)
         mp3 = {"file_id": writer.file_id, "filename": "bench.mp3", "length": writer.length, "sha256": "0" * 64}
         job = self.jobs.converted(run, mp3, {}, timedelta(days=1))
         mail = self.jobs.take("notify", waiting["_id"])

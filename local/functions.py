@@ -29,12 +29,19 @@ SOURCES = {"video": Source("convert", 1, 600), "mp3": Source("notify", 4, 300)}
 
 @dataclass(frozen=True)
 class Urls:
-    """Where the backing services are."""
+    """Where the backing services are, for one program: `rabbitmq` names its account."""
 
     mysql: str
     mongo: str
     rabbitmq: str
     smtp: str
+
+
+# Who has an account at the broker, and whose. The rights are in rabbitmq-source/rights.py.
+BROKER_ACCOUNTS = {
+    **{name: name for name in ("upload", "convert", "janitor")},
+    **{f"source-{queue}": "source" for queue in SOURCES},
+}
 
 
 def variables(name: str, urls: Urls, keys: Path, public_url: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from local import functions, gateway, inbox, mariadb, mongo, passwords, rabbitmq
@@ -11,11 +12,15 @@ from local.process import ROOT, Program
 
 MAX_UPLOAD_BYTES = 2 << 30
 JANITOR_SECONDS = 60.0
+# The broker's accounts and what their passwords are called in passwords.json.
+BROKER_PASSWORDS = {
+    account: "rabbitmq" if account == rabbitmq.ADMINISTRATOR else f"rabbitmq-{account}" for account in rabbitmq.ACCOUNTS
+}
 URLS = ("MYSQL_URL", "MONGO_URL", "RABBITMQ_URL", "SMTP_URL")
 # What `make up` hands on from its own environment, beside the URLs. docs/configuration.md says what each means.
 SETTINGS = (
     *("LOG_LEVEL", "SIGNUP_OPEN", "TOKEN_SECONDS", "MAX_UPLOAD_BYTES", "LEASE_SECONDS", "PENDING_SECONDS"),
-    "DEAD_UPLOAD_SECONDS",
+    *("DEAD_UPLOAD_SECONDS", "REDRIVE_SECONDS", "ORPHAN_SECONDS", "MAIL_WAIT_SECONDS"),
     *("CONVERSION_SECONDS", "RUN_SECONDS", "RESULT_DAYS", "MAIL_FROM", "PUBLIC_URL"),
     *("JANITOR_SECONDS", "RETRY_DELAY_MS"),
 )
@@ -36,18 +41,23 @@ class Plan:
         self.keys = home / "keys"
         self._settings = {name: text for name, text in overrides.items() if name not in URLS}
         self._given = {name: overrides[name] for name in URLS if overrides.get(name)}
-        self._passwords = passwords.load(home / "passwords.json", ["mysql", "rabbitmq"])
+        self._passwords = passwords.load(home / "passwords.json", ["mysql", *BROKER_PASSWORDS.values()])
 
     @property
     def urls(self) -> Urls:
-        """The backing services: those given, else our own."""
+        """The backing services: those given, else our own with an administrator's account."""
         ports, given = self.ports, self._given
         return Urls(
             mysql=given.get("MYSQL_URL") or mariadb.url(ports["mysql"], self._passwords["mysql"]),
             mongo=given.get("MONGO_URL") or mongo.url(ports["mongo"]),
-            rabbitmq=given.get("RABBITMQ_URL") or rabbitmq.url(ports["rabbitmq"], self._passwords["rabbitmq"]),
+            rabbitmq=self._broker(rabbitmq.ADMINISTRATOR),
             smtp=given.get("SMTP_URL") or f"smtp://127.0.0.1:{ports['smtp']}?tls=none",
         )
+
+    def _broker(self, account: str) -> str:
+        """The broker that was given, else our own for one of its accounts."""
+        ours = rabbitmq.url(self.ports["rabbitmq"], account, self._passwords[BROKER_PASSWORDS[account]])
+        return self._given.get("RABBITMQ_URL") or ours
 
     @property
     def url(self) -> str:
@@ -62,10 +72,13 @@ class Plan:
     def environment(self, name: str = "") -> dict[str, str]:
         """The environment of a function, of `janitor`, `migrate`, `source-video`, `source-mp3`; else what all have."""
         own: dict[str, str] = {}
+        urls = self.urls
+        if account := functions.BROKER_ACCOUNTS.get(name):
+            urls = replace(urls, rabbitmq=self._broker(account))
         if name.startswith("source-"):
-            own = functions.source_variables(name.removeprefix("source-"), self.ports, self.urls.rabbitmq)
+            own = functions.source_variables(name.removeprefix("source-"), self.ports, urls.rabbitmq)
         elif name:
-            own = functions.variables(name, self.urls, self.keys, self.url) | self._settings
+            own = functions.variables(name, urls, self.keys, self.url) | self._settings
         if name in functions.NAMES:
             own |= functions.serving(name, self.ports[name])
         return self._base() | own
@@ -85,7 +98,8 @@ class Plan:
         delay = int(self._settings.get("RETRY_DELAY_MS", 0))
         found: list[Program] = []
         if "RABBITMQ_URL" not in self._given:  # the slowest first
-            found += rabbitmq.programs(home / "rabbitmq", ports, self._passwords["rabbitmq"], delay, base)
+            secrets = {account: self._passwords[key] for account, key in BROKER_PASSWORDS.items()}
+            found += rabbitmq.programs(home / "rabbitmq", ports, secrets, delay, base)
         if "MONGO_URL" not in self._given:
             found.append(mongo.program(home / "mongo", ports["mongo"], base))
         if "MYSQL_URL" not in self._given:

@@ -1,17 +1,16 @@
-"""A private RabbitMQ: only 127.0.0.1, own names daemon, no plugins, topology from rabbitmq-source/definitions.json.
+"""A private RabbitMQ: only 127.0.0.1, own names daemon, no plugins, topology and accounts from rabbitmq-source/.
 
 For a broker that somebody else runs, `python -m local.rabbitmq` declares the same topology over AMQP.
 """
 
-import base64
-import hashlib
+import importlib.util
 import json
 import os
-import secrets
 import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pika
@@ -22,7 +21,7 @@ from local.passwords import write_private
 from local.process import ROOT, Program
 
 SOURCE = ROOT / "rabbitmq-source"
-USER = "local"
+ADMINISTRATOR = "local"  # for `status` and the tests; no program of the product has its password
 # Debian's program on the PATH changes user and folder; the package's own script doesn't.
 SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SETTINGS = """\
@@ -36,9 +35,23 @@ log.file = false
 """
 
 
-def url(port: int, password: str) -> str:
-    """The address of its virtual host `/`."""
-    return f"amqp://{USER}:{password}@127.0.0.1:{port}/%2F"
+def _load(name: str) -> ModuleType:
+    # By its path: a folder with a hyphen is no package.
+    spec = importlib.util.spec_from_file_location(name, SOURCE / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # as a dataclass wants to find it
+    spec.loader.exec_module(module)
+    return module
+
+
+rights = _load("rights")
+ACCOUNTS: tuple[str, ...] = (ADMINISTRATOR, *rights.ACCOUNTS)
+
+
+def url(port: int, account: str, password: str) -> str:
+    """The address of its virtual host `/` for one of ACCOUNTS."""
+    return f"amqp://{account}:{password}@127.0.0.1:{port}/%2F"
 
 
 def definitions(retry_milliseconds: int | None = None) -> dict[str, Any]:
@@ -50,29 +63,31 @@ def definitions(retry_milliseconds: int | None = None) -> dict[str, Any]:
     return topology
 
 
-def account(password: str) -> dict[str, Any]:
-    """One user with every right, as definitions that hold no password."""
-    salt = secrets.token_bytes(4)
-    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
-    algorithm = "rabbit_password_hashing_sha256"
-    user = {"name": USER, "password_hash": digest, "hashing_algorithm": algorithm, "tags": []}
-    rights = {"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-    return {"users": [user], "permissions": [rights]}
+def accounts(passwords: Mapping[str, str]) -> dict[str, Any]:
+    """The product's accounts and the administrator, as definitions that hold no password."""
+    made: dict[str, Any] = rights.render({name: text for name, text in passwords.items() if name != ADMINISTRATOR})
+    made["users"].append(rights.user(ADMINISTRATOR, passwords[ADMINISTRATOR]))
+    made["permissions"].append(rights.permission(ADMINISTRATOR, configure=".*", write=".*", read=".*"))
+    return made
 
 
 def programs(
-    home: Path, numbers: ports.Ports, password: str, retry_milliseconds: int | None, environment: Mapping[str, str]
+    home: Path,
+    numbers: ports.Ports,
+    passwords: Mapping[str, str],
+    retry_milliseconds: int | None,
+    environment: Mapping[str, str],
 ) -> list[Program]:
-    """The names daemon and the broker, with their data in `home`."""
+    """The names daemon and the broker, with their data in `home`. `passwords` has one for each of ACCOUNTS."""
     home.mkdir(exist_ok=True)
     port, names = numbers["rabbitmq"], numbers["epmd"]
     topology = definitions(retry_milliseconds)
-    write_private(home / "definitions.json", json.dumps({**topology, **account(password)}))
+    write_private(home / "definitions.json", json.dumps({**topology, **accounts(passwords)}))
     settings = SETTINGS.format(port=port, definitions=home / "definitions.json")
     (home / "rabbitmq.conf").write_text(settings + (SOURCE / "rabbitmq.conf").read_text())
     (home / "env.conf").touch()
     (home / "plugins").write_text("[].\n")
-    ready = partial(_ready, url(port, password), port)
+    ready = partial(_ready, url(port, ADMINISTRATOR, passwords[ADMINISTRATOR]), port)
     daemon = ["epmd", "-address", "127.0.0.1", "-port", str(names)]
     broker = {**environment, **_variables(home, numbers)}
     return [

@@ -30,12 +30,13 @@ class Broker:
     """A running broker with the tracked topology, its delays scaled."""
 
     def __init__(self, home: Path) -> None:
-        password = secrets.token_urlsafe(8)
+        passwords = {account: secrets.token_urlsafe(8) for account in rabbitmq.ACCOUNTS}
         ports = Ports(home / "ports.json")
-        programs = rabbitmq.programs(home, ports, password, RETRY_DELAY_MS, {"PATH": os.environ["PATH"]})
+        programs = rabbitmq.programs(home, ports, passwords, RETRY_DELAY_MS, {"PATH": os.environ["PATH"]})
         children = [Child(program, home / f"{program.name}.log") for program in programs]
         self.port = ports["rabbitmq"]
-        self.url = rabbitmq.url(self.port, password)
+        self.urls = {account: rabbitmq.url(self.port, account, text) for account, text in passwords.items()}
+        self.url = self.urls[rabbitmq.ADMINISTRATOR]
         self._environment = programs[-1].environment
         self._child = children[-1]
         self._keeper = Keeper(children, lambda: None)

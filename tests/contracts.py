@@ -12,7 +12,8 @@ import pytest
 from bson import ObjectId
 
 from functions.common.files import BATCH_CHUNKS, CHUNK_BYTES, Bucket, HoleError
-from functions.common.jobs import ATTEMPTS, Jobs, LeaseHeldError, Run
+from functions.common.jobrecord import ATTEMPTS, LeaseHeldError, Run
+from functions.common.jobs import Jobs
 
 OWNER = "owner-1"
 
@@ -28,6 +29,20 @@ class Clock:
 
     def forward(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)
+
+
+def begun(jobs: Jobs, owner: str = OWNER, filename: str = "a.mp4") -> Run:
+    """An upload that has just begun."""
+    run = jobs.begin(owner, "a@demo.example", filename)
+    assert run is not None
+    return run
+
+
+def known(jobs: Jobs, job_id: str, owner: str = OWNER) -> dict[str, Any]:
+    """The job, which is there."""
+    job = jobs.get(job_id, owner)
+    assert job is not None
+    return job
 
 
 class JobsContract:
@@ -53,7 +68,7 @@ class JobsContract:
 
     @staticmethod
     def new(jobs: Jobs, owner: str = OWNER) -> str:
-        run = jobs.begin(owner, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        run = begun(jobs, owner)
         assert jobs.uploaded(run, 10, "00")
         return run.job_id
 
@@ -64,7 +79,7 @@ class JobsContract:
         return run
 
     def test_an_upload_becomes_a_queued_job_with_its_event_pending(self, jobs: Jobs) -> None:
-        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        run = begun(jobs)
 
         job = jobs.uploaded(run, 10, "ab")
 
@@ -74,21 +89,25 @@ class JobsContract:
         assert "token" not in job["work"]["upload"]
 
     def test_a_discarded_upload_leaves_no_record(self, jobs: Jobs) -> None:
-        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        run = begun(jobs)
 
         assert jobs.discard(run)
         assert jobs.get(run.job_id, OWNER) is None
+        assert jobs.page(OWNER, 10) == []
         assert jobs.uploaded(run, 1, "") is None
+        assert not jobs.forget(run.job_id)  # it still names a file
+        jobs.cleaned(run.job_id, run.file_id)
+        assert jobs.forget(run.job_id)
 
     def test_a_committed_upload_cannot_be_discarded(self, jobs: Jobs) -> None:
-        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        run = begun(jobs)
         jobs.uploaded(run, 1, "")
 
         assert not jobs.discard(run)
         assert jobs.get(run.job_id, OWNER) is not None
 
     def test_a_job_that_is_being_uploaded_cannot_be_converted(self, jobs: Jobs) -> None:
-        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        run = begun(jobs)
 
         assert jobs.take("convert", run.job_id) is None
 
@@ -207,22 +226,22 @@ class JobsContract:
 
     @pytest.mark.parametrize("stage", ["uploading", "queued", "converting"])
     def test_an_unfinished_job_can_be_cancelled_and_its_runs_find_out(self, jobs: Jobs, stage: str) -> None:
-        run = jobs.begin(OWNER, "a@demo.example", {"file_id": ObjectId(), "filename": "a.mp4"})
+        run = begun(jobs)
         if stage != "uploading":
             jobs.uploaded(run, 1, "")
         if stage == "converting":
             run = self.take(jobs, "convert", run.job_id)
 
-        job = jobs.cancel(run.job_id, OWNER)
+        job = jobs.cancel(known(jobs, run.job_id))
 
         assert job is not None
         assert job["state"] == "cancelled"
         assert not jobs.extend(run, 1)
         assert jobs.take("convert", run.job_id) is None
-        assert jobs.cancel(run.job_id, OWNER) is None
+        assert jobs.cancel(known(jobs, run.job_id)) is None
 
     def test_expiring_a_done_job_stops_a_mail_that_still_waits(self, jobs: Jobs, done: str) -> None:
-        job = jobs.expire(done, OWNER)
+        job = jobs.expire(known(jobs, done))
 
         assert job is not None
         assert (job["state"], job["mail"]["state"], job["mail"]["reason"]) == ("expired", "failed", "removed")
@@ -232,20 +251,18 @@ class JobsContract:
         run = self.take(jobs, "notify", done)
         jobs.mailed(run)
 
-        job = jobs.expire(done, OWNER)
+        job = jobs.expire(known(jobs, done))
 
         assert job is not None
         assert job["mail"]["state"] == "sent"
 
-    def test_nobody_sees_or_ends_what_is_not_theirs(self, jobs: Jobs, done: str, queued: str) -> None:
+    def test_nobody_sees_what_is_not_theirs(self, jobs: Jobs, done: str) -> None:
         job = jobs.get(done, OWNER)
         assert job is not None
 
         assert jobs.get(done, "other") is None
         assert jobs.of_mp3(job["mp3"]["file_id"], "other") is None
         assert jobs.page("other", 10) == []
-        assert jobs.cancel(self.new(jobs), "other") is None
-        assert jobs.expire(done, "other") is None
 
     def test_pages_hold_every_job_once_newest_first(self, jobs: Jobs, clock: Clock) -> None:
         made = []
@@ -262,6 +279,106 @@ class JobsContract:
         assert sorted(seen) == sorted(made)
         assert len(seen) == 7
         assert seen[0] == max(made[-1:])
+
+    @staticmethod
+    def litter(job: dict[str, Any]) -> set[ObjectId]:
+        return {entry["file_id"] for entry in job["litter"]}
+
+    def test_a_file_is_litter_before_it_is_written_and_no_more_once_it_is_the_jobs(self, jobs: Jobs) -> None:
+        run = begun(jobs)
+        assert self.litter(run.job) == {run.file_id}
+        queued = jobs.uploaded(run, 1, "")
+        assert queued is not None
+        assert queued["litter"] == []
+
+        converting = self.take(jobs, "convert", run.job_id)
+        assert self.litter(converting.job) == {converting.file_id}
+        done = jobs.converted(converting, {"file_id": converting.file_id}, {}, timedelta(days=7))
+
+        assert done is not None
+        assert self.litter(done) == {run.file_id}
+
+    def test_all_that_a_failed_job_ever_wrote_is_litter(self, jobs: Jobs, clock: Clock, queued: str) -> None:
+        first = self.take(jobs, "convert", queued)
+        clock.forward(61)
+        second = self.take(jobs, "convert", queued)
+
+        job = jobs.failed(second, "corrupt")
+
+        assert job is not None
+        assert self.litter(job) == {first.file_id, second.file_id, job["video"]["file_id"]}
+        jobs.cleaned(queued, first.file_id)
+        assert self.litter(known(jobs, queued)) == {second.file_id, job["video"]["file_id"]}
+
+    def test_cancelling_and_expiring_make_litter_of_what_they_end(self, jobs: Jobs, queued: str) -> None:
+        run = self.take(jobs, "convert", queued)
+        cancelled = jobs.cancel(known(jobs, queued))
+        assert cancelled is not None
+        assert self.litter(cancelled) == {run.file_id, run.job["video"]["file_id"]}
+
+        other = self.take(jobs, "convert", self.new(jobs))
+        done = jobs.converted(other, {"file_id": other.file_id}, {}, timedelta(days=7))
+        assert done is not None
+        expired = jobs.expire(done)
+        assert expired is not None
+        assert other.file_id in self.litter(expired)
+
+    def test_a_commit_without_an_answer_is_found_and_none_is_made_up(self, jobs: Jobs) -> None:
+        run = begun(jobs)
+        assert jobs.committed(run) is None
+        jobs.uploaded(run, 1, "")
+        assert jobs.committed(run) is not None
+
+        converting = self.take(jobs, "convert", run.job_id)
+        assert jobs.committed(converting) is None
+        jobs.converted(converting, {"file_id": converting.file_id, "length": 1}, {}, timedelta(days=7))
+        assert jobs.committed(converting) is not None
+
+    def test_a_key_belongs_to_one_job_of_its_account_for_a_day(self, jobs: Jobs, clock: Clock) -> None:
+        run = jobs.begin(OWNER, "a@demo.example", "a.mp4", "key-1")
+        assert run is not None
+        assert jobs.begin(OWNER, "a@demo.example", "a.mp4", "key-1") is None
+        assert jobs.begin("other", "b@demo.example", "a.mp4", "key-1") is not None
+        found = jobs.of_key(OWNER, "key-1")
+        assert found is not None
+        assert found["_id"] == run.job_id
+
+        clock.forward(86_401)
+
+        assert jobs.of_key(OWNER, "key-1") is None
+        assert jobs.begin(OWNER, "a@demo.example", "a.mp4", "key-1") is not None
+
+    def test_a_dead_upload_is_taken_over_under_its_job_and_a_live_one_is_not(self, jobs: Jobs, clock: Clock) -> None:
+        old = begun(jobs)
+        assert jobs.take_over(old.job, "b.mp4") is None
+        clock.forward(61)
+
+        new = jobs.take_over(old.job, "b.mp4")
+
+        assert new is not None
+        assert new.job_id == old.job_id
+        assert jobs.uploaded(old, 1, "") is None
+        job = jobs.uploaded(new, 2, "ab")
+        assert job is not None
+        assert job["video"] == {"file_id": new.file_id, "filename": "b.mp4", "length": 2, "sha256": "ab"}
+        assert self.litter(job) == {old.file_id}
+
+    def test_a_mail_is_put_off_for_longer_each_time_and_not_for_ever(self, jobs: Jobs, clock: Clock, done: str) -> None:
+        waits = []
+        while (job := jobs.put_off(self.take(jobs, "notify", done), "answer 450")) and job["mail"][
+            "state"
+        ] == "pending":
+            assert jobs.take("notify", done) is None
+            waits.append((job["mail"]["not_before"] - clock()).total_seconds() / 60)
+            assert list(jobs.pending("mp3", 0)) == []
+            clock.time = job["mail"]["not_before"]
+            clock.forward(0.001)
+            assert [job["_id"] for job in jobs.pending("mp3", 0)] == [done]
+
+        assert waits[:6] == [1, 5, 15, 60, 240, 240]
+        assert 48 * 60 <= sum(waits) <= 53 * 60
+        mail = known(jobs, done)["mail"]
+        assert (mail["state"], mail["reason"]) == ("failed", "answer 450")
 
     @staticmethod
     def attempts(jobs: Jobs, job_id: str) -> int:

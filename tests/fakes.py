@@ -17,6 +17,7 @@ from functions.notify.mail import MailAwayError
 
 _COMPARE = {
     "$in": lambda value, wanted: value in wanted,
+    "$nin": lambda value, wanted: value not in wanted,
     "$ne": lambda value, wanted: value != wanted,
     "$lt": lambda value, wanted: value is not None and value < wanted,
     "$lte": lambda value, wanted: value is not None and value <= wanted,
@@ -35,8 +36,10 @@ class FakeCollection:
 
     def insert_one(self, document: dict[str, Any]) -> None:
         self._database.use()
-        if document["_id"] in self._documents:
-            raise DuplicateKeyError("duplicate _id")
+        key = (document.get("owner"), _get(document, "key.value"))
+        taken = key[1] is not None and any((d["owner"], _get(d, "key.value")) == key for d in self._documents.values())
+        if document["_id"] in self._documents or taken:
+            raise DuplicateKeyError("duplicate")
         self._documents[document["_id"]] = copy.deepcopy(document)
 
     def insert_many(self, documents: Iterable[dict[str, Any]]) -> None:
@@ -52,8 +55,11 @@ class FakeCollection:
             found.sort(key=lambda d: _get(d, name), reverse=direction < 0)
         return iter(found[: limit or None])
 
-    def find_one(self, filter_: Any, projection: Any = None) -> dict[str, Any] | None:
-        return next(self.find(filter_), None)
+    def find_one(self, filter_: Any, projection: Any = None, sort: Any = ()) -> dict[str, Any] | None:
+        return next(self.find(filter_, sort=sort), None)
+
+    def update_one(self, filter_: Any, update: Any) -> None:
+        self.find_one_and_update(filter_, update)
 
     def find_one_and_update(self, filter_: Any, update: Any, return_document: Any = None) -> dict[str, Any] | None:
         self._database.use()
@@ -168,25 +174,29 @@ class FakeUsers:
 
 
 def _get(document: dict[str, Any], path: str) -> Any:
+    """The value at `path`; for a path through a list the values of its elements, as MongoDB matches them."""
     value: Any = document
     for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, list):
+            value = (
+                (value[int(name)] if int(name) < len(value) else None) if name.isdigit() else [v[name] for v in value]
+            )
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
 def _matches(document: dict[str, Any], filter_: dict[str, Any]) -> bool:
-    for name, wanted in filter_.items():
-        if name == "$or":
-            if not any(_matches(document, option) for option in wanted):
-                return False
-            continue
-        value = _get(document, name)
-        if isinstance(wanted, dict) and wanted and all(key.startswith("$") for key in wanted):
-            if not all(_COMPARE[operator](value, operand) for operator, operand in wanted.items()):
-                return False
-        elif value != wanted:
-            return False
-    return True
+    return all(_meets(document, name, wanted) for name, wanted in filter_.items())
+
+
+def _meets(document: dict[str, Any], name: str, wanted: Any) -> bool:
+    if name in ("$or", "$and"):
+        return (any if name == "$or" else all)(_matches(document, option) for option in wanted)
+    value = _get(document, name)
+    if isinstance(wanted, dict) and wanted and all(key.startswith("$") for key in wanted):
+        return all(_COMPARE[operator](value, operand) for operator, operand in wanted.items())
+    return value == wanted or (isinstance(value, list) and wanted in value)
 
 
 def _apply(document: dict[str, Any], update: dict[str, dict[str, Any]]) -> None:
@@ -196,9 +206,16 @@ def _apply(document: dict[str, Any], update: dict[str, dict[str, Any]]) -> None:
             place = document
             for folder in folders:
                 place = place.setdefault(folder, {})
-            if operator == "$set":
-                place[last] = copy.deepcopy(value)
-            elif operator == "$inc":
-                place[last] = place.get(last, 0) + value
-            else:
-                place.pop(last, None)
+            place[last] = _CHANGE[operator](place.get(last), copy.deepcopy(value))
+            if operator == "$unset":
+                del place[last]
+
+
+_CHANGE = {
+    "$set": lambda old, value: value,
+    "$unset": lambda old, value: None,
+    "$inc": lambda old, value: (old or 0) + value,
+    "$push": lambda old, value: [*(old or []), value],
+    "$addToSet": lambda old, value: old if value in (old or []) else [*(old or []), value],
+    "$pull": lambda old, value: [entry for entry in old or [] if not _matches(entry, value)],
+}

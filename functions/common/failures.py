@@ -4,6 +4,7 @@ FAILURES = {
     "no_audio": "The file has no sound, so there is nothing to make an MP3 of.",
     "corrupt": "The file is damaged or incomplete: its sound could not be read to the end.",
     "unsupported": "The file is in a format that cannot be read here.",
+    "timeout": "The conversion did not come to an end within a week.",
     "time_limit": "The conversion took longer than it may.",
     "gave_up": "The conversion was tried several times and never came to an end.",
 }

@@ -96,6 +96,14 @@ class Bucket:
             digest.update(piece)
         return digest.hexdigest()
 
+    def ids(self) -> Iterator[ObjectId]:
+        """The id of every file and of every unfinished one, found along the indexes."""
+        for collection, name in ((self._files, "_id"), (self._chunks, "files_id")):
+            last = ObjectId(bytes(12))
+            while found := collection.find_one({name: {"$gt": last}}, {name: 1}, sort=[(name, ASCENDING)]):
+                last = found[name]
+                yield last
+
     def delete(self, file_id: ObjectId) -> None:
         """Removes the file or what there is of it; no error when nothing is there."""
         with budget():

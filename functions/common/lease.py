@@ -5,7 +5,8 @@ import threading
 import time
 from types import TracebackType
 
-from functions.common.jobs import Jobs, Run
+from functions.common.jobrecord import Run
+from functions.common.jobs import Jobs
 from functions.common.mongo import AWAY
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ import time
 from cloudevents.http import CloudEvent
 
 from functions.common import events
-from functions.common.jobs import Jobs, LeaseHeldError, Run
-from functions.common.mongo import AWAY, budget
+from functions.common.jobrecord import LeaseHeldError, Run
+from functions.common.jobs import Jobs
+from functions.common.mongo import AWAY, Document, budget
 from functions.common.web import Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,11 @@ def begin(jobs: Jobs, stage: str, job_id: str) -> Run | None:
         raise Unavailable from error
 
 
-def give_back(jobs: Jobs, run: Run, counted: bool) -> bool:
-    """Hands the run's job back, trying for as long as a lease lasts. False: it was no longer the run's, or unknown."""
+def give_back(jobs: Jobs, run: Run, counted: bool) -> Document | None:
+    """Hands the run's job back, trying for as long as a lease lasts. None: it was no longer the run's.
+
+    Raises one of AWAY when MongoDB said neither: then nothing may be removed.
+    """
     deadline = time.monotonic() + jobs.lease_seconds
     while True:
         try:
@@ -46,5 +50,5 @@ def give_back(jobs: Jobs, run: Run, counted: bool) -> bool:
         except AWAY:
             if time.monotonic() >= deadline:
                 log.warning("not handed back, the lease will lapse", extra={"job": run.job_id})
-                return False
+                raise
             time.sleep(PAUSE_SECONDS)

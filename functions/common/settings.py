@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -34,6 +35,12 @@ def _file(text: str) -> Path:
     return path
 
 
+_URLS = {
+    "MYSQL_URL": ("mysql",),
+    "MONGO_URL": ("mongodb", "mongodb+srv"),
+    "RABBITMQ_URL": ("amqp", "amqps"),
+    "SMTP_URL": ("smtp", "smtps"),
+}
 _CASTS: dict[Any, Any] = {str: str, int: int, float: float, bool: _boolean, Path: _file}
 
 
@@ -48,12 +55,20 @@ def load(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:
                 problems.append(f"{name} is not set")
             continue
         try:
+            _check_url(name, text)
             values[field.name] = _CASTS[field.type](text)
         except ValueError as error:
             problems.append(f"{name} is unreadable: {error}")
     if problems:
         raise SettingsError(f"{kind.__module__}: {'; '.join(problems)}")
     return kind(**values)
+
+
+def _check_url(name: str, text: str) -> None:
+    # Here and not where it is used: that would be found out by the first request.
+    address = urlsplit(text)
+    if name in _URLS and (address.scheme not in _URLS[name] or not address.hostname):
+        raise ValueError(f"it must be like {_URLS[name][0]}://HOST")
 
 
 def _text(name: str, is_path: bool, environ: Mapping[str, str]) -> str | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import PurePath
 
-from bson import ObjectId
 from cloudevents.http import CloudEvent
 
-from functions.common import outbox, runs
-from functions.common.files import CHUNK_BYTES, Bucket, HoleError, Writer
-from functions.common.jobs import Jobs, Run
+from functions.common import litter, outbox, runs
+from functions.common.files import CHUNK_BYTES, MP3S, VIDEOS, Bucket, HoleError, Writer
+from functions.common.jobrecord import Run
+from functions.common.jobs import Jobs
 from functions.common.lease import Lease
 from functions.common.logs import fields
 from functions.common.mongo import AWAY, Document
@@ -61,30 +61,23 @@ def handle(event: CloudEvent, services: Services) -> None:
 
 
 def _attempt(services: Services, run: Run) -> None:
-    writer = services.mp3s.writer(ObjectId())
+    writer = services.mp3s.writer(run.file_id)
     try:
         with Lease(services.jobs, run, services.run_seconds) as lease:
             result = _convert(services, run, writer, lease)
             job = _commit(services, run, writer, result)
     except (MediaError, HoleError) as error:
-        _remove(services.mp3s, writer.file_id)
         _fail(services, run, error.code if isinstance(error, MediaError) else "corrupt")
     except Stopped:
-        _remove(services.mp3s, writer.file_id)
-        if runs.give_back(services.jobs, run, counted=True):
-            raise Unavailable("The run was out of time.") from None
-        log.info("the job is no longer this run's")
+        _give_up(services, run, Unavailable("The run was out of time."), counted=True)
     except AWAY as error:
-        _give_up(services, run, writer, counted=False)
-        raise Unavailable from error
+        _give_up(services, run, Unavailable(), counted=False, cause=error)
     except ChildDied as error:
-        _give_up(services, run, writer, counted=True)
-        raise Unavailable("The converting child died.") from error
-    except BaseException:
-        _give_up(services, run, writer, counted=True)
-        raise
+        _give_up(services, run, Unavailable("The converting child died."), counted=True, cause=error)
+    except BaseException as error:
+        _give_up(services, run, error, counted=True)
     else:
-        _conclude(services, run, writer, job)
+        _conclude(services, run, job)
 
 
 def _convert(services: Services, run: Run, writer: Writer, lease: Lease) -> Result:
@@ -109,14 +102,12 @@ def _commit(services: Services, run: Run, writer: Writer, result: Result) -> Doc
     return services.jobs.converted(run, mp3, result.figures, timedelta(days=services.result_days))
 
 
-def _conclude(services: Services, run: Run, writer: Writer, job: Document | None) -> None:
+def _conclude(services: Services, run: Run, job: Document | None) -> None:
     if job is None:
-        log.info("the job is no longer this run's")
-        _remove(services.mp3s, writer.file_id)
+        _lose(services, run)
         return
     log.info("converted", extra={"bytes": job["mp3"]["length"], **job["result"]})
-    outbox.announce(services.jobs, services.publisher, job, "mp3")
-    _remove(services.videos, job["video"]["file_id"])
+    _announce(services, job)
 
 
 def _fail(services: Services, run: Run, code: str) -> None:
@@ -124,20 +115,40 @@ def _fail(services: Services, run: Run, code: str) -> None:
         job = services.jobs.failed(run, code)
     except AWAY as error:
         raise Unavailable from error
+    if job is None:
+        _lose(services, run)
+        return
     log.info("conversion failed", extra={"code": code})
-    if job is not None:
-        outbox.announce(services.jobs, services.publisher, job, "mp3")
-        _remove(services.videos, job["video"]["file_id"])
+    _announce(services, job)
 
 
-def _give_up(services: Services, run: Run, writer: Writer, counted: bool) -> None:
-    # What could not be handed back may have been committed after all: then the file is the job's.
-    if runs.give_back(services.jobs, run, counted):
-        _remove(services.mp3s, writer.file_id)
+def _announce(services: Services, job: Document) -> None:
+    outbox.announce(services.jobs, services.publisher, job, "mp3")
+    _sweep(services, job)
 
 
-def _remove(bucket: Bucket, file_id: ObjectId) -> None:
+def _give_up(
+    services: Services, run: Run, answer: BaseException, counted: bool, cause: BaseException | None = None
+) -> None:
+    """Hands the job back and raises `answer`; returns if the job is lost, or was committed after all."""
     try:
-        bucket.delete(file_id)
-    except AWAY:
-        log.warning("a file could not be removed", extra={"bucket": bucket.name, "file": str(file_id)})
+        back = runs.give_back(services.jobs, run, counted)
+        committed = None if back else services.jobs.committed(run)
+    except AWAY as error:
+        raise Unavailable from error
+    if committed:
+        _conclude(services, run, committed)
+    elif back:
+        _sweep(services, back)
+        raise answer from cause
+    else:
+        _lose(services, run)
+
+
+def _lose(services: Services, run: Run) -> None:
+    log.info("the job is no longer this run's")
+    _sweep(services, {"_id": run.job_id, "litter": [{"bucket": MP3S, "file_id": run.file_id}]})
+
+
+def _sweep(services: Services, job: Document) -> None:
+    litter.sweep(services.jobs, {VIDEOS: services.videos, MP3S: services.mp3s}, job)

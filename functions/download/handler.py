@@ -12,8 +12,10 @@ from bson import ObjectId
 from flask import Request
 from werkzeug.wrappers import Response
 
-from functions.common.files import Bucket
-from functions.common.jobs import Jobs, now
+from functions.common.files import MP3S, VIDEOS, Bucket
+from functions.common.jobrecord import now
+from functions.common.jobs import Jobs
+from functions.common.litter import sweep
 from functions.common.mongo import Document, budget
 from functions.common.tokens import Verifier
 from functions.common.views import job_view
@@ -75,16 +77,14 @@ def end_job(services: Services, request: Request, job_id: str) -> Response:
     """Cancels the job if it is unfinished, else removes what it made; done twice it is the same."""
     account = services.verifier.account(request)
     with budget():
-        if job := services.jobs.cancel(job_id, account.id):
-            # An upload or a conversion under way removes what it writes itself, as it finds the job gone.
-            if "length" in job["video"]:
-                services.videos.delete(job["video"]["file_id"])
-        elif job := services.jobs.expire(job_id, account.id):
-            services.mp3s.delete(job["mp3"]["file_id"])
-        elif services.jobs.get(job_id, account.id) is None:
+        job = services.jobs.get(job_id, account.id)
+        if job is None:
             raise NOT_FOUND
-    if job:
-        log.info("ended by its owner", extra={"job": job_id, "state": job["state"]})
+        ended = services.jobs.cancel(job) or ("mp3" in job and services.jobs.expire(job)) or None
+    if ended:
+        log.info("ended by its owner", extra={"job": job_id, "state": ended["state"]})
+        with budget():
+            sweep(services.jobs, {VIDEOS: services.videos, MP3S: services.mp3s}, ended)
     return Response(status=204)
 
 

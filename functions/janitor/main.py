@@ -1,76 +1,66 @@
-"""One-shot program `python -m functions.janitor.main`: publishes what waits in an outbox, ends uploads that died.
+"""One-shot program `python -m functions.janitor.main [--full]`: repairs what kills, outages and lost messages leave.
 
-Run it once a minute (a CronJob on a cluster, a timer on one machine). Safe to run twice at once and to be killed.
+Run it once a minute (a CronJob on a cluster, a timer on one machine). Safe to run twice at once and to be killed
+anywhere: every step is a compare-and-set or can be done again. `--full`, and any run in the first minute of an hour,
+also looks for files that no job names.
 """
 
 import logging
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from functions.common import logs, outbox, settings
-from functions.common.files import VIDEOS, Bucket
-from functions.common.jobs import Jobs
+from functions.common import logs, settings
+from functions.common.files import MP3S, VIDEOS, Bucket
 from functions.common.mongo import AWAY, Mongo
 from functions.common.publisher import Publisher
+from functions.janitor import parking, rounds
+from functions.janitor.upkeep import Times, Upkeep
 
 log = logging.getLogger("functions.janitor")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the janitor needs; an outbox entry younger than `pending_seconds` is left to who wrote it.
-
-    An upload is ended once its lease has been dead for `dead_upload_seconds`.
-    """
+    """What the janitor needs; the times are the design's, in seconds, and tests shorten them."""
 
     mongo_url: str = field(repr=False)
     rabbitmq_url: str = field(repr=False)
     pending_seconds: float = 60
-    dead_upload_seconds: float = 900
+    dead_upload_seconds: float = Times.dead_upload
+    redrive_seconds: float = Times.redrive
+    orphan_seconds: float = 3600
     log_level: str = "INFO"
 
 
-def publish_pending(jobs: Jobs, publisher: Publisher, seconds: float) -> int:
-    """Publishes every event that has been pending for longer than `seconds`; stops at the first that can't be.
-
-    Returns how many were published.
-    """
-    published = 0
-    for queue in ("video", "mp3"):
-        for job in jobs.pending(queue, seconds):
-            if not outbox.announce(jobs, publisher, job, queue):
-                return published
-            published += 1
-    return published
-
-
-def end_dead_uploads(jobs: Jobs, videos: Bucket, seconds: float) -> int:
-    """Removes the files and records of uploads that died longer than `seconds` ago. Returns how many."""
-    ended = 0
-    for run in jobs.dead_uploads(seconds):
-        # The record last: it is what names the file.
-        videos.delete(run.job["video"]["file_id"])
-        ended += jobs.discard(run)
-    return ended
-
-
-def main() -> None:
-    """One round; ends with a message and status 1 when a setting is missing or MongoDB is away."""
+def main(full: bool) -> None:
+    """One round; ends with status 1 when a setting is missing or MongoDB is away."""
     try:
         loaded = settings.load(Settings)
-        logs.configure("janitor", loaded.log_level)
-        mongo = Mongo(loaded.mongo_url)
-        jobs = Jobs(lambda: mongo.database["jobs"])
-        ended = end_dead_uploads(jobs, Bucket(mongo, VIDEOS), loaded.dead_upload_seconds)
-        published = publish_pending(jobs, Publisher(loaded.rabbitmq_url), loaded.pending_seconds)
     except settings.SettingsError as error:
         sys.exit(str(error))
+    logs.configure("janitor", loaded.log_level)
+    mongo = Mongo(loaded.mongo_url)
+    times = Times(dead_upload=loaded.dead_upload_seconds, redrive=loaded.redrive_seconds)
+    jobs = Upkeep(lambda: mongo.database["jobs"], times)
+    buckets = {name: Bucket(mongo, name) for name in (VIDEOS, MP3S)}
+    publisher = Publisher(loaded.rabbitmq_url)
+    try:
+        done = rounds.tidy(jobs, buckets)
+        done["published"] = rounds.publish_pending(jobs, publisher, loaded.pending_seconds)
+        if full or datetime.now(UTC).minute == 0:
+            done["orphans"] = rounds.remove_orphans(jobs, buckets, loaded.orphan_seconds)
+        done["parked"] = parking.park(loaded.rabbitmq_url)
     except AWAY as error:
         log.error("MongoDB is away", extra={"reason": str(error)})
         sys.exit(1)
-    if published or ended:
-        log.info("a round was needed", extra={"published": published, "ended_uploads": ended})
+    except parking.UNREACHABLE as error:
+        log.warning("RabbitMQ is away", extra={"reason": str(error) or type(error).__name__})
+    finally:
+        publisher.close()
+    if any(done.values()):
+        log.info("a round was needed", extra={name: count for name, count in done.items() if count})
 
 
 if __name__ == "__main__":
-    main()
+    main(full="--full" in sys.argv[1:])

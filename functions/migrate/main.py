@@ -11,7 +11,7 @@ from pathlib import Path
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from functions.common import files, jobs, logs, mysql, settings
+from functions.common import files, jobrecord, logs, mysql, settings
 from functions.common.mongo import AWAY, Mongo
 
 log = logging.getLogger("functions.migrate")
@@ -54,7 +54,7 @@ def _run(connection: "Connection[Cursor]", step: Path) -> None:
 
 def migrate_mongo(mongo: Mongo) -> None:
     """Makes the indexes that are missing."""
-    mongo.database["jobs"].create_indexes(jobs.INDEXES)
+    mongo.database["jobs"].create_indexes(jobrecord.INDEXES)
     for bucket in (files.VIDEOS, files.MP3S):
         for part, indexes in files.INDEXES.items():
             mongo.database[f"{bucket}.{part}"].create_indexes(indexes)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from cloudevents.http import CloudEvent
 
 from functions.common import runs
-from functions.common.jobs import Jobs, Run
+from functions.common.jobrecord import Run
+from functions.common.jobs import Jobs
 from functions.common.lease import Lease
 from functions.common.logs import fields
 from functions.common.mongo import AWAY
@@ -17,7 +18,6 @@ from functions.notify.message import compose
 log = logging.getLogger(__name__)
 
 RUN_SECONDS = 240
-LATER: tuple[type[Exception], ...] = (MailAwayError, *AWAY)
 
 
 class RunLostError(Exception):
@@ -47,9 +47,8 @@ def handle(event: CloudEvent, services: Services) -> None:
                 services.jobs.mail_failed(run, "gave_up")
             else:
                 _send(services, run)
-        except LATER as error:
-            log.warning("the mail waits", extra={"reason": str(error)})
-            runs.give_back(services.jobs, run, counted=False)
+        except AWAY as error:
+            # What was sent may be recorded or not: the lease lapses, and the same Message-ID goes out again.
             raise Unavailable from error
 
 
@@ -67,6 +66,9 @@ def _send(services: Services, run: Run) -> None:
     except MailRefusedError as error:
         services.jobs.mail_failed(run, str(error))
         log.warning("the mail was refused", extra={"reason": str(error)})
+    except MailAwayError as error:
+        services.jobs.put_off(run, str(error))
+        log.log(logging.ERROR if error.ours else logging.WARNING, "the mail waits", extra={"reason": str(error)})
     else:
         services.jobs.mailed(run)
         log.info("mail sent")

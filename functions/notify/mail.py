@@ -14,7 +14,14 @@ DATA_SECONDS = 120
 
 
 class MailAwayError(Exception):
-    """The server does not take the mail now: away, busy, or set up wrongly. Worth another try later."""
+    """The server does not take the mail now: away, busy, or set up wrongly. Worth another try later.
+
+    `ours` when it was refused for good before the recipient was named: somebody has to look at the settings.
+    """
+
+    def __init__(self, reason: str, ours: bool = False) -> None:
+        super().__init__(reason)
+        self.ours = ours
 
 
 class MailRefusedError(Exception):
@@ -58,7 +65,8 @@ class Mailer:
         except (smtplib.SMTPException, OSError) as error:
             if server is not None:
                 server.close()
-            raise MailAwayError(f"{type(error).__name__}: {error}") from error
+            code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+            raise MailAwayError(f"{type(error).__name__}: {error}", ours=code >= 500) from error
         return server
 
     def _greet(self, server: smtplib.SMTP) -> None:
@@ -88,7 +96,7 @@ def _reply(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> 
 
 def _away(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> None:
     if (code := _reply(command, argument)) >= 400:
-        raise MailAwayError(f"answer {code}")
+        raise MailAwayError(f"answer {code}", ours=code >= 500)
 
 
 def _refused(command: Callable[..., tuple[int, bytes]], argument: str | bytes) -> None:

@@ -7,6 +7,7 @@ when MongoDB or the mail server is away. The recipient is the job's, never the e
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import functions_framework
 from cloudevents.http import CloudEvent
@@ -24,6 +25,7 @@ class Settings:
     smtp_url: str = field(repr=False)
     public_url: str = ""
     lease_seconds: float = 60
+    mail_wait_seconds: float = 60
 
 
 settings = load(Settings)
@@ -39,7 +41,11 @@ def handle() -> Callable[[CloudEvent], None]:
 
     mongo = Mongo(settings.mongo_url)
     services = handler.Services(
-        jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),
+        jobs=Jobs(
+            lambda: mongo.database["jobs"],
+            settings.lease_seconds,
+            mail_unit=timedelta(seconds=settings.mail_wait_seconds),
+        ),
         mailer=Mailer(settings.smtp_url),
         sender=settings.mail_from,
         public_url=settings.public_url,

@@ -2,18 +2,19 @@
 
 import hashlib
 import logging
+import re
 import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from bson import ObjectId
 from flask import Request
 from werkzeug.wrappers import Response
 
-from functions.common import outbox
-from functions.common.files import Bucket, Writer
-from functions.common.jobs import Jobs, Run
+from functions.common import litter, outbox
+from functions.common.files import VIDEOS, Bucket, Writer
+from functions.common.jobrecord import Run
+from functions.common.jobs import Jobs
 from functions.common.lease import Lease
 from functions.common.logs import fields
 from functions.common.mongo import AWAY, Document, budget
@@ -30,6 +31,7 @@ RUN_SECONDS = 600
 ANSWER_SECONDS = 10.0  # from the end of the body
 RESERVE_SECONDS = 2.0  # of these, kept for the answer itself
 UNDO_SECONDS = 1.5
+_KEY = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -66,24 +68,63 @@ def check(services: Services, request: Request) -> Response:
 
 
 def create(services: Services, request: Request) -> Response:
-    """Stores the video and answers with its job."""
+    """Stores the video and answers with its job; under a known Idempotency-Key, with the job that is there."""
     account = services.verifier.account(request)
     _refuse_length(services, request.content_length, request.mimetype)
+    key = _key(request)
     body = Body(request)
     try:
-        head = body.head(HEAD_BYTES)
-        if not looks_like_media(head):
-            raise Problem(415, "not_media", "This does not look like a video or sound file.")
-        job, body_end = _store(services, account, body, head)
+        job = _accept(services, account, body, key)
     except Problem:
         # What is refused only now is read to its end: the answer would else reach the client as a reset.
         body.drain(services.max_bytes + FORM_BYTES)
         raise
-    with fields(job=job["_id"]):
-        log.info("video stored", extra={"bytes": job["video"]["length"]})
-        _announce(services, job, body_end)
     headers = {"Location": f"/v1/jobs/{job['_id']}", "Retry-After": "2"}
     return answer(job_view(job), 202, headers)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Problem(400, "malformed_request", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
+    return key
+
+
+def _accept(services: Services, account: Account, body: Body, key: str | None) -> Document:
+    with budget():
+        known = services.jobs.of_key(account.id, key) if key else None
+    if known and known["state"] != "uploading":
+        return _replayed(services, known, body)
+    head = body.head(HEAD_BYTES)
+    if not looks_like_media(head):
+        raise Problem(415, "not_media", "This does not look like a video or sound file.")
+    with budget():
+        if known:
+            run = services.jobs.take_over(known, body.filename)
+        else:
+            run = services.jobs.begin(account.id, account.email, body.filename, key)
+    if run is None:
+        raise Problem(
+            409, "in_flight", "The upload under this Idempotency-Key is still under way.", {"Retry-After": "5"}
+        )
+    with fields(job=run.job_id):
+        job, body_end = _store(services, account, run, body, head)
+        log.info("video stored", extra={"bytes": job["video"]["length"]})
+        _announce(services, job, body_end)
+    return job
+
+
+def _replayed(services: Services, job: Document, body: Body) -> Document:
+    """The job under the key, if it is the same file that comes again; hashed, not stored."""
+    digest, length = hashlib.sha256(), 0
+    for piece in body:
+        digest.update(piece)
+        length += len(piece)
+        if length > services.max_bytes:
+            raise _too_large(services)
+    if digest.hexdigest() != job["video"].get("sha256"):
+        raise Problem(422, "key_reused", "There was another file under this Idempotency-Key.")
+    return job
 
 
 def _refuse_length(services: Services, length: int | None, content_type: str) -> None:
@@ -96,11 +137,9 @@ def _too_large(services: Services) -> Problem:
     return Problem(413, "too_large", f"A file may be at most {services.max_bytes} bytes long.")
 
 
-def _store(services: Services, account: Account, body: Body, head: bytes) -> tuple[Document, float]:
-    file_id = ObjectId()
-    with budget():
-        run = services.jobs.begin(account.id, account.email, {"file_id": file_id, "filename": body.filename})
-    writer = services.videos.writer(file_id)
+def _store(services: Services, account: Account, run: Run, body: Body, head: bytes) -> tuple[Document, float]:
+    writer = services.videos.writer(run.file_id)
+    body_end = 0.0
     try:
         with Lease(services.jobs, run, RUN_SECONDS) as lease:
             digest = _copy(services, chain([head], body), writer, lease)
@@ -111,7 +150,9 @@ def _store(services: Services, account: Account, body: Body, head: bytes) -> tup
         if job is None:
             raise _cancelled()
     except BaseException:
-        _undo(services, writer, run)
+        # A commit that had no answer may have happened.
+        if committed := _undo(services, run):
+            return committed, body_end
         raise
     return job, body_end
 
@@ -132,19 +173,19 @@ def _cancelled() -> Problem:
     return Problem(409, "cancelled", "The job was cancelled, or its upload took too long.")
 
 
-def _undo(services: Services, writer: Writer, run: Run) -> None:
+def _undo(services: Services, run: Run) -> Document | None:
+    """Ends the job and removes its file, unless it was committed after all: then that is the job."""
     try:
         with budget(UNDO_SECONDS):
-            if services.jobs.discard(run) or _is_cancelled(services, run):
-                writer.abort()
+            ended = services.jobs.discard(run)
+            if ended is None and (committed := services.jobs.committed(run)):
+                return committed
+            litter.remove(services.jobs, services.videos, run.job_id, run.file_id)
+            if ended and litter.sweep(services.jobs, {VIDEOS: services.videos}, ended):
+                services.jobs.forget(run.job_id)
     except AWAY:
-        log.warning("an upload could not be undone", extra={"job": run.job_id})
-
-
-def _is_cancelled(services: Services, run: Run) -> bool:
-    # Not discarded and not cancelled is committed after all: then the file is the job's.
-    job = services.jobs.get(run.job_id, run.job["owner"])
-    return job is None or job["state"] == "cancelled"
+        log.warning("an upload could not be undone, the janitor will", extra={"job": run.job_id})
+    return None
 
 
 def _announce(services: Services, job: Document, body_end: float) -> None:

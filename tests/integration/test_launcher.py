@@ -106,6 +106,8 @@ def test_a_refused_body_never_reaches_memory(environment: dict[str, str]) -> Non
             yield b"x" * (1 << 20)
 
     with serving(launcher("upload"), environment) as (url, pid):
+        # Its first answer: then what was deferred is there, and counts to what it has.
+        assert requests.get(url + "/check", timeout=10).status_code == 401
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         (worker,) = children
         before = peak_kib(worker)

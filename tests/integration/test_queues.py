@@ -94,6 +94,20 @@ def test_what_is_parked_stays(channel: BlockingChannel) -> None:
     assert ready(channel, "parked") == 1
 
 
+@pytest.mark.parametrize("name", ["video", "mp3", "parked"])
+def test_however_often_whoever_holds_a_message_dies_it_is_there_again(backing: Stack, name: str) -> None:
+    with pika.BlockingConnection(pika.URLParameters(backing.rabbitmq_url)) as connection:
+        purge(connection.channel())
+        connection.channel().basic_publish(name, name, b"body", PERSISTENT)
+
+        for _ in range(25):  # RabbitMQ 4 would drop or dead-letter it at the 21st
+            holding = connection.channel()
+            wait_for(lambda channel=holding: take(channel, name), "the message")
+            holding.close()
+
+        wait_for(lambda: ready(connection.channel(), name) == 1, "the message")
+
+
 def test_a_source_may_hold_a_message_for_a_day(broker: Broker) -> None:
     answer = broker.ctl("eval", "application:get_env(rabbit, consumer_timeout).")
 

@@ -12,7 +12,8 @@ from bson import ObjectId
 from gridfs.errors import CorruptGridFile
 
 from functions.common.files import CHUNK_BYTES, Bucket, HoleError
-from functions.common.jobs import Jobs, LeaseHeldError
+from functions.common.jobrecord import LeaseHeldError
+from functions.common.jobs import Jobs
 from functions.common.mongo import Mongo
 from functions.migrate.main import migrate_mongo
 from tests.contracts import LENGTHS, FilesContract, JobsContract

@@ -81,7 +81,7 @@ def start(broker: Broker, sink: Sink, channel: BlockingChannel, tmp_path: Path) 
 
     def begin(**changes: str) -> Source:
         environment = {
-            "RABBITMQ_URL": broker.url,
+            "RABBITMQ_URL": broker.urls["source"],
             "QUEUE": "video",
             "SINK": sink.url,
             "PARALLELISM": "2",

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from cloudevents.http import CloudEvent
 from pymongo.errors import ServerSelectionTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from functions.common import runs
 from functions.common.files import MP3S, VIDEOS, Bucket
-from functions.common.jobs import ATTEMPTS, Jobs
+from functions.common.jobrecord import ATTEMPTS
+from functions.common.jobs import Jobs
 from functions.convert import handler
 from functions.convert.child import Result
 from functions.convert.errors import ChildDied, MediaError, Stopped
-from tests.contracts import Clock
+from tests.contracts import Clock, begun, known
 from tests.fakes import FakeMongo, FakePublisher
 
 VIDEO = b"v" * 300_000
@@ -47,10 +47,10 @@ class World:
         return Result(b"head", 1.0, 48_000, 48_000, 2, "aac", 190_000, len(VIDEO), len(MP3), 0.1)
 
     def queued(self) -> str:
-        writer = Bucket(self.mongo, VIDEOS).writer(ObjectId())
+        run = begun(self.jobs, filename="clip.mp4")
+        writer = Bucket(self.mongo, VIDEOS).writer(run.file_id)
         writer.write(VIDEO)
         writer.close("clip.mp4", {})
-        run = self.jobs.begin("owner-1", "a@demo.example", {"file_id": writer.file_id, "filename": "clip.mp4"})
         self.jobs.uploaded(run, len(VIDEO), "00")
         return run.job_id
 
@@ -169,7 +169,7 @@ def test_a_cancelled_job_leaves_nothing(world: World) -> None:
     job_id = world.queued()
 
     def ends() -> None:
-        job = world.jobs.cancel(job_id, "owner-1")
+        job = world.jobs.cancel(known(world.jobs, job_id))
         assert job is not None
         world.services.videos.delete(job["video"]["file_id"])
         raise Stopped

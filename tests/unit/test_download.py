@@ -18,6 +18,7 @@ from functions.common.tokens import Verifier
 from functions.common.web import Routes
 from functions.download import handler
 from tests.clients import Keys, client
+from tests.contracts import begun
 from tests.fakes import FakeMongo
 
 DATA = os.urandom(2 * CHUNK_BYTES + 1000)
@@ -42,19 +43,19 @@ class World:
         return self.client.delete(path, headers=self.keys.bearer(owner))
 
     def queued(self, owner: str = "owner-1", name: str = "clip.mp4") -> str:
-        writer = self.videos.writer(ObjectId())
+        run = begun(self.jobs, owner, name)
+        writer = self.videos.writer(run.file_id)
         writer.write(b"video")
         writer.close(name, {})
-        run = self.jobs.begin(owner, "a@demo.example", {"file_id": writer.file_id, "filename": name})
         self.jobs.uploaded(run, 5, "00")
         return run.job_id
 
     def done(self, owner: str = "owner-1", name: str = "clip.mp3", keep: float = 7) -> dict[str, Any]:
-        writer = self.mp3s.writer(ObjectId())
-        writer.write(DATA)
-        writer.close(name, {})
         run = self.jobs.take("convert", self.queued(owner))
         assert run is not None
+        writer = self.mp3s.writer(run.file_id)
+        writer.write(DATA)
+        writer.close(name, {})
         mp3 = {"file_id": writer.file_id, "filename": name, "length": len(DATA), "sha256": DIGEST}
         job = self.jobs.converted(run, mp3, {"duration": 1.0}, timedelta(days=keep))
         assert job is not None

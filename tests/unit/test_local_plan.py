@@ -1,14 +1,14 @@
 """The wiring of a home: who gets which address, and what a URL from outside replaces."""
 
 import ast
-import base64
-import hashlib
+import json
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from local import gateway, rabbitmq
+from local import functions, gateway, rabbitmq
 from local.plan import SETTINGS, URLS, Plan, chosen
 from local.process import ROOT
 
@@ -17,6 +17,13 @@ OUTSIDE = {
     "MONGO_URL": "mongodb://db.example/a",
     "RABBITMQ_URL": "amqp://u:p@broker.example/%2F",
     "SMTP_URL": "smtps://u:p@mail.example",
+}
+PROGRAMS = {
+    "upload": "upload",
+    "convert": "convert",
+    "janitor": "janitor",
+    "source-video": "source",
+    "source-mp3": "source",
 }
 SERVERS = {
     "MYSQL_URL": {"mariadb"},
@@ -106,12 +113,42 @@ def test_scaled_delay_queues_are_otherwise_the_tracked_ones() -> None:
     assert scaled == tracked
 
 
-def test_the_brokers_account_holds_a_hash_that_fits_the_password() -> None:
-    (user,) = rabbitmq.account("a password")["users"]
+def test_every_program_has_an_account_of_its_own_at_our_broker(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, 0, {})
+    addresses = {
+        name: urlsplit(plan.environment(name).get("RABBITMQ_URL", "")) for name in [*PROGRAMS, *functions.NAMES]
+    }
 
-    salted = base64.b64decode(user["password_hash"])
+    assert {name: address.username for name, address in addresses.items() if address.username} == PROGRAMS
+    assert urlsplit(plan.urls.rabbitmq).username == "local"
+    passwords = {address.password for address in [*addresses.values(), urlsplit(plan.urls.rabbitmq)]}
+    assert len(passwords - {None}) == len(set(PROGRAMS.values())) + 1
 
-    assert salted[4:] == hashlib.sha256(salted[:4] + b"a password").digest()
+
+def test_the_broker_loads_the_tracked_topology_and_every_account_and_no_password(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, 0, {})
+    plan.servers()
+    text = (tmp_path / "rabbitmq" / "definitions.json").read_text(encoding="utf-8")
+    loaded = json.loads(text)
+
+    assert loaded | rabbitmq.definitions() == loaded
+    assert {user["name"] for user in loaded["users"]} == {"local", *PROGRAMS.values()}
+    assert {right["user"] for right in loaded["permissions"]} == {"local", *PROGRAMS.values()}
+    for password in json.loads((tmp_path / "passwords.json").read_text(encoding="utf-8")).values():
+        assert password not in text
+
+
+def test_a_home_from_before_the_accounts_keeps_its_passwords_and_gets_the_new_ones(tmp_path: Path) -> None:
+    old = {"mysql": "kept-1", "rabbitmq": "kept-2"}
+    (tmp_path / "passwords.json").write_text(json.dumps(old), encoding="utf-8")
+
+    plan = Plan(tmp_path, 0, {})
+
+    assert urlsplit(plan.urls.mysql).password == "kept-1"
+    assert urlsplit(plan.urls.rabbitmq).password == "kept-2"
+    now = json.loads((tmp_path / "passwords.json").read_text(encoding="utf-8"))
+    assert now | old == now
+    assert urlsplit(plan.environment("upload")["RABBITMQ_URL"]).password == now["rabbitmq-upload"]
 
 
 def test_children_inherit_no_more_of_the_environment_than_is_named(tmp_path: Path) -> None:

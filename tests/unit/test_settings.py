@@ -22,14 +22,20 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def test_values_are_read_and_cast(key_file: Path) -> None:
-    values = {"MONGO_URL": "m", "KEYS_FILE": str(key_file), "LIMIT": "7", "IS_OPEN": "true"}
+    values = {"MONGO_URL": "mongodb://h", "KEYS_FILE": str(key_file), "LIMIT": "7", "IS_OPEN": "true"}
 
-    assert load(Example, values) == Example("m", key_file, 7, True)
+    assert load(Example, values) == Example("mongodb://h", key_file, 7, True)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mongodb://", "http://host", "host:27017"])
+def test_an_address_of_another_form_is_named_at_the_start(key_file: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="MONGO_URL is unreadable: it must be like mongodb://HOST"):
+        load(Example, {"MONGO_URL": url, "KEYS_FILE": str(key_file)})
 
 
 def test_a_file_that_is_not_there_is_named_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="KEYS_FILE is unreadable: there is no file"):
-        load(Example, {"MONGO_URL": "m", "KEYS_FILE": str(tmp_path / "none.json")})
+        load(Example, {"MONGO_URL": "mongodb://h", "KEYS_FILE": str(tmp_path / "none.json")})
 
 
 def test_every_missing_and_unreadable_setting_is_named_at_once() -> None:

@@ -201,7 +201,7 @@ def test_mongodb_away_is_503_and_nothing_is_published(
     assert publisher.published == []
 
 
-def test_a_commit_without_an_answer_keeps_the_file(
+def test_a_commit_without_an_answer_is_settled_and_answered(
     services: handler.Services, upload: Client, mongo: FakeMongo, token_keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploaded = services.jobs.uploaded
@@ -215,9 +215,8 @@ def test_a_commit_without_an_answer_keeps_the_file(
 
     answer = upload.post("/v1/jobs", data=data, headers=token_keys.bearer())
 
-    assert answer.status_code == 503
-    (record,) = mongo.database["jobs"].find()
-    assert stored(mongo, {"id": record["_id"]}) == data
+    assert (answer.status_code, answer.json["state"]) == (202, "queued")
+    assert stored(mongo, answer.json) == data
 
 
 def test_cancelling_during_the_upload_ends_it_and_leaves_no_file(
@@ -226,7 +225,7 @@ def test_cancelling_during_the_upload_ends_it_and_leaves_no_file(
     class Cancelling(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             for record in mongo.database["jobs"].find({"state": "uploading"}):
-                services.jobs.cancel(record["_id"], "owner-1")
+                services.jobs.cancel(record)
             return super().read(size)
 
     data = video(5_000_000)
