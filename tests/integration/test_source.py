@@ -308,8 +308,8 @@ def test_after_sigkill_the_held_messages_come_again_under_the_same_id(
     assert sorted(line["event"] for line in again.lines("delivered")) == sorted(sent)
 
 
-def test_the_source_waits_for_its_queue(start: Start, channel: BlockingChannel, sink: Sink) -> None:
-    source = start(QUEUE="late")
+def test_the_source_waits_for_its_queue(start: Start, broker: Broker, channel: BlockingChannel) -> None:
+    source = start(QUEUE="late", RABBITMQ_URL=broker.url)
     wait_for(lambda: source.lines("queue not there"), "the source to miss its queue")
 
     channel.queue_declare("late", durable=True, arguments={"x-queue-type": "quorum"})
