@@ -6,7 +6,7 @@ groups := auth upload convert notify download janitor migrate
 typed := functions local rabbitmq-source/source.py rabbitmq-source/rights.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test lint bench format requirements keys clean
+.PHONY: help setup demo up down status logs test lint chaos bench format requirements keys clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -37,6 +37,8 @@ lint: setup ## style and types
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
 	@$(python) -m mypy $(typed)
+chaos: setup ## a storm of kills and outages; SEED=1 JOBS=60, ends with what was lost
+	@$(python) -m tests.chaos $(or $(SEED),1) $(or $(JOBS),60)
 bench: ## speed and memory against references, written to .bench/latest.json
 	@local/setup.sh --with-bench
 	@$(python) -m bench

@@ -16,6 +16,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError
 
 from functions.common.events import CONTENT_TYPE
+from functions.common.killpoints import UNCONFIRMED, reach
 from functions.common.publisher import Parcel
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class Link:
             if (entry := self._sent.pop(tag, None)) is None:
                 continue
             parcel, timer = entry
+            reach(UNCONFIRMED.get(parcel.queue, ""))
             self._loop.remove_timeout(timer)
             if parcel.returned:
                 parcel.failed("no queue is bound there")

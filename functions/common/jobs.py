@@ -102,8 +102,9 @@ class Jobs(Records):
         return self._end(run, change, inc={"outbox.video.n": 1})
 
     def discard(self, run: Run) -> Document | None:
-        """Ends a job whose upload did not come to its end, to be forgotten once its litter is gone."""
-        return self._end(run, {"state": "cancelled", "discarded": True})
+        """Ends a job whose upload did not come to its end, to be forgotten once its litter is gone; frees its key."""
+        unset = leases("upload") | {"key": ""}
+        return self._move(held(run), {"state": "cancelled", "discarded": True}, unset=unset)
 
     def forget(self, job_id: str) -> bool:
         """Removes the record of a discarded job; never one with litter."""

@@ -3,7 +3,9 @@
 import logging
 
 from functions.common import events
+from functions.common.jobrecord import QUEUE_STATES
 from functions.common.jobs import Jobs
+from functions.common.killpoints import UNMARKED, reach
 from functions.common.mongo import AWAY, Document, budget
 from functions.common.publisher import Publisher, PublishError
 
@@ -15,9 +17,12 @@ FAILURES: tuple[type[Exception], ...] = (PublishError, *AWAY)
 
 def announce(jobs: Jobs, publisher: Publisher, job: Document, queue: str, within: float = PUBLISH_SECONDS) -> bool:
     """Publishes what `job` has pending on `queue` and marks it sent. Never raises; False: it stays pending."""
+    if job["state"] not in QUEUE_STATES[queue]:
+        return True  # a commit that was settled late: the job has gone on, or ended, since
     event = events.announcement(job["_id"], job["state"])
     try:
         publisher.publish(queue, event, min(within, PUBLISH_SECONDS))
+        reach(UNMARKED[queue])
         with budget(within):
             jobs.mark_sent(job, queue)
     except FAILURES as error:

@@ -9,6 +9,7 @@ import time
 from cloudevents.http import CloudEvent
 
 from functions.common import events
+from functions.common.draining import PROCESS, Draining, ShuttingDown
 from functions.common.jobrecord import LeaseHeldError, Run
 from functions.common.jobs import Jobs
 from functions.common.mongo import AWAY, Document, budget
@@ -27,8 +28,10 @@ def subject(event: CloudEvent) -> str:
         raise Problem(422, "unreadable_event", str(error)) from None
 
 
-def begin(jobs: Jobs, stage: str, job_id: str) -> Run | None:
+def begin(jobs: Jobs, stage: str, job_id: str, draining: Draining = PROCESS) -> Run | None:
     """A run of `stage`, or None when there is nothing to do. Raises the 409 and 503 problems."""
+    if draining.begun:
+        raise ShuttingDown
     try:
         with budget():
             return jobs.take(stage, job_id)

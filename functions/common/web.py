@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from flask import Request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
@@ -85,6 +85,8 @@ class Routes:
 
 def problem(error: HTTPException) -> Response:
     """The problem document of `error`."""
+    if isinstance(error, NotFound):  # the router's own: no other text than where there is a route and no thing
+        error = NOT_FOUND
     status = error.code or 500
     name = error.name_of_problem if isinstance(error, Problem) else _CODES.get(status, "malformed_request")
     body = {"type": "about:blank", "title": error.name, "status": status, "detail": error.description, "code": name}

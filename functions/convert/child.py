@@ -1,12 +1,11 @@
 """The parent's side of a conversion: serves the source to the child, takes the MP3, says how it ended."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from functions.convert.errors import ChildDied, MediaError, Stopped
-from functions.convert.process import Child, Watch
+from functions.convert.process import Child, Flag, Watch
 from functions.convert.readahead import Fetch, OverError, ReadAhead
 from functions.convert.wire import Channel, Kind, WireError, json_object, number
 
@@ -50,12 +49,12 @@ def convert(
     write: Callable[[bytes], None],
     progress: Callable[[int], None],
     deadline: float,
-    stopped: threading.Event,
+    stopped: Flag,
 ) -> Result:
     """Makes the MP3 of a source of `length` bytes, stored in chunks of `chunk_size` that `fetch` gets.
 
     `write` is given the MP3 piece by piece, `progress` the percent whenever it changes. Raises MediaError (with the
-    code `time_limit` once time.monotonic() passes `deadline`), Stopped after `stopped` is set, ChildDied, and whatever
+    code `time_limit` once time.monotonic() passes `deadline`), Stopped once `stopped` is set, ChildDied, and whatever
     `fetch` or `write` raise. No process of the child is left in any case.
     """
     total = -(-length // chunk_size)

@@ -11,9 +11,11 @@ from pathlib import PurePath
 from cloudevents.http import CloudEvent
 
 from functions.common import litter, outbox, runs
+from functions.common.draining import PROCESS, Draining, ShuttingDown
 from functions.common.files import CHUNK_BYTES, MP3S, VIDEOS, Bucket, HoleError, Writer
 from functions.common.jobrecord import Run
 from functions.common.jobs import Jobs
+from functions.common.killpoints import reach
 from functions.common.lease import Lease
 from functions.common.logs import fields
 from functions.common.mongo import AWAY, Document
@@ -21,6 +23,7 @@ from functions.common.publisher import Publisher
 from functions.common.web import Problem, Unavailable
 from functions.convert.child import Result, convert
 from functions.convert.errors import ChildDied, MediaError, Stopped
+from functions.convert.stopping import Stop
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +43,18 @@ class Services:
     result_days: float
     convert: Callable[..., Result] = convert
     gate: threading.Lock = field(default_factory=threading.Lock)
+    draining: Draining = PROCESS
 
 
 def handle(event: CloudEvent, services: Services) -> None:
     """Converts the video of the job that the event names, if that is still to be done."""
+    reach("C1")
     job_id = runs.subject(event)
     with fields(job=job_id, event=event["id"]):
         if not services.gate.acquire(timeout=BUSY_SECONDS):
             raise Problem(409, "busy", "This process is converting another video.")
         try:
-            run = runs.begin(services.jobs, "convert", job_id)
+            run = runs.begin(services.jobs, "convert", job_id, services.draining)
             if run is None:
                 log.info("nothing to convert")
             elif run.gave_up:
@@ -61,6 +66,7 @@ def handle(event: CloudEvent, services: Services) -> None:
 
 
 def _attempt(services: Services, run: Run) -> None:
+    reach("C2")
     writer = services.mp3s.writer(run.file_id)
     try:
         with Lease(services.jobs, run, services.run_seconds) as lease:
@@ -70,6 +76,8 @@ def _attempt(services: Services, run: Run) -> None:
         _fail(services, run, error.code if isinstance(error, MediaError) else "corrupt")
     except Stopped:
         _give_up(services, run, Unavailable("The run was out of time."), counted=True)
+    except ShuttingDown as error:
+        _give_up(services, run, error, counted=False)
     except AWAY as error:
         _give_up(services, run, Unavailable(), counted=False, cause=error)
     except ChildDied as error:
@@ -84,21 +92,32 @@ def _convert(services: Services, run: Run, writer: Writer, lease: Lease) -> Resu
     video = run.job["video"]
 
     def fetch(first: int, count: int) -> list[bytes]:
-        return list(services.videos.chunks(video["file_id"], video["length"], first, first + count - 1))
+        chunks = list(services.videos.chunks(video["file_id"], video["length"], first, first + count - 1))
+        reach("C3")
+        return chunks
 
     def progress(percent: int) -> None:
+        reach("C4")
         lease.progress = percent
 
     deadline = time.monotonic() + services.conversion_seconds
-    return services.convert(fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, lease.lost)
+    stop = Stop(lease, services.draining, deadline)
+    try:
+        return services.convert(fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, stop)
+    except Stopped:
+        if stop.for_draining:
+            raise ShuttingDown from None
+        raise
 
 
 def _commit(services: Services, run: Run, writer: Writer, result: Result) -> Document | None:
     filename = f"{PurePath(run.job['video']['filename']).stem or 'video'}.mp3"
     writer.finish(result.head)
+    reach("C5")
     digest = services.mp3s.sha256(writer.file_id, writer.length)
     writer.close(filename, {"owner": run.job["owner"], "job": run.job_id, "sha256": digest})
     mp3 = {"file_id": writer.file_id, "filename": filename, "length": writer.length, "sha256": digest}
+    reach("C6")
     return services.jobs.converted(run, mp3, result.figures, timedelta(days=services.result_days))
 
 
@@ -123,6 +142,7 @@ def _fail(services: Services, run: Run, code: str) -> None:
 
 
 def _announce(services: Services, job: Document) -> None:
+    reach("C7")
     outbox.announce(services.jobs, services.publisher, job, "mp3")
     _sweep(services, job)
 

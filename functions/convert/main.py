@@ -12,6 +12,7 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from functions.common.deferred import Deferred
+from functions.common.limits import below_limit, check
 from functions.common.settings import load
 
 
@@ -28,6 +29,12 @@ class Settings:
 
 
 settings = load(Settings)
+check(
+    __name__,
+    below_limit("convert", CONVERSION_SECONDS=settings.conversion_seconds, RUN_SECONDS=settings.run_seconds),
+    {"LEASE_SECONDS": settings.lease_seconds, "RUN_SECONDS": settings.run_seconds},
+    {"RESULT_DAYS": settings.result_days},
+)
 
 
 @Deferred

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 from functions.convert.errors import MediaError, Stopped
 from functions.convert.wire import Channel
@@ -76,13 +76,19 @@ class Child:
                 del self._said[:-STDERR_BYTES]
 
 
+class Flag(Protocol):
+    """What says whether to stop: a threading.Event, for one."""
+
+    def is_set(self) -> bool: ...
+
+
 class Watch:
-    """`with Watch(child, deadline, stopped) as watch:` kills the child when time is up or `stopped` is set.
+    """`with Watch(child, deadline, stopped) as watch:` kills the child when time is up or `stopped` says so.
 
     `reason` says then why, as the exception to raise.
     """
 
-    def __init__(self, child: Child, deadline: float, stopped: threading.Event) -> None:
+    def __init__(self, child: Child, deadline: float, stopped: Flag) -> None:
         self.reason: Exception | None = None
         self._child, self._deadline, self._stopped = child, deadline, stopped
         self._ended = threading.Event()

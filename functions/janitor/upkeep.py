@@ -10,7 +10,7 @@ from pymongo.collection import Collection
 
 from functions.common.failures import FAILURES
 from functions.common.files import VIDEOS
-from functions.common.jobrecord import ANNOUNCE, TERMINAL, dead, leases, not_before_passed, now
+from functions.common.jobrecord import ANNOUNCE, TERMINAL, UNFINISHED, dead, leases, not_before_passed, now
 from functions.common.jobs import Jobs
 from functions.common.mongo import Document
 
@@ -37,7 +37,7 @@ class Upkeep(Jobs):
     def end_dead_uploads(self) -> int:
         """Ends uploads whose lease has been dead for long: nobody else will, and nobody got a 202."""
         filter_ = {"state": "uploading", "work.upload.until": {"$lt": self._ago(self._times.dead_upload)}}
-        return self._move_all(filter_, {"state": "cancelled", "discarded": True}, unset=leases("upload"))
+        return self._move_all(filter_, {"state": "cancelled", "discarded": True}, unset=leases("upload") | {"key": ""})
 
     def time_out(self) -> int:
         """Fails what has not come to an end in all the time it had, and has no live run."""
@@ -68,7 +68,7 @@ class Upkeep(Jobs):
         dead_convert = {"state": "converting", "work.convert.until": {"$lte": time}, **brake}
         dead_mail = {**mailing, "mail.state": "sending", "work.notify.until": {"$lte": time}, **untouched}
         moved = self._move_all(
-            dead_convert, video | {"state": "queued"}, {"outbox.video.n": 1}, unset=leases("convert")
+            dead_convert, video | {"state": "queued", "progress": 0}, {"outbox.video.n": 1}, unset=leases("convert")
         )
         moved += self._move_all({"state": "queued", **untouched}, video, {"outbox.video.n": 1})
         moved += self._move_all({**mailing, "mail.state": "pending", **due, **untouched}, mail, {"outbox.mp3.n": 1})
@@ -88,16 +88,20 @@ class Upkeep(Jobs):
 
     def forget_old(self) -> int:
         """Removes records that were kept long enough or never became a job; none with litter."""
-        old = {"state": {"$in": list(TERMINAL)}, "updated": {"$lt": self._ago(self._times.keep_records)}}
+        old = {
+            "state": {"$in": ["failed", "cancelled", "expired"]},
+            "updated": {"$lt": self._ago(self._times.keep_records)},
+        }
         forgotten = 0
         for filter_ in ({"discarded": True, "litter": []}, old | {"litter": []}):
             forgotten += self._of().delete_many(filter_).deleted_count
         return forgotten
 
     def names(self, file_id: ObjectId) -> bool:
-        """Whether any job names this file."""
-        places = ("video.file_id", "mp3.file_id", "litter.file_id")
-        return self._of().find_one({"$or": [{place: file_id} for place in places]}, {"_id": 1}) is not None
+        """Whether any job wants this file or has it as litter; an ended job's bare mention of a file keeps nothing."""
+        wanted = {"video.file_id": file_id, "state": {"$in": list(UNFINISHED)}}
+        kept = {"mp3.file_id": file_id, "state": "done"}
+        return self._of().find_one({"$or": [wanted, kept, {"litter.file_id": file_id}]}, {"_id": 1}) is not None
 
     def _move_all(
         self, filter_: Document, change: Document, inc: dict[str, int] | None = None, *, unset: Document | None = None

@@ -13,6 +13,7 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from functions.common.deferred import Deferred
+from functions.common.limits import below_limit, check
 from functions.common.settings import load
 
 
@@ -29,6 +30,7 @@ class Settings:
 
 
 settings = load(Settings)
+check(__name__, below_limit("notify", LEASE_SECONDS=settings.lease_seconds))
 
 
 @Deferred

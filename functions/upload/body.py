@@ -1,12 +1,15 @@
 """The uploaded file inside a request's body, piece by piece: raw, or the field `file` of a multipart form."""
 
+import socket
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
+from functions.common.draining import PROCESS, Draining, ShuttingDown
 from functions.common.web import Problem
 
 PIECE_BYTES = 1 << 20
@@ -15,10 +18,14 @@ _NAME_BYTES = 255
 
 
 class Body:
-    """Iterates over the file's bytes; raises the 400 problem when the body ends early or is no proper form."""
+    """Iterates over the file's bytes; raises the 400 problem when the body ends early or is no proper form.
 
-    def __init__(self, request: Request) -> None:
+    Once the process has to end it raises the 503 problem, also out of a read that waits for a slow client.
+    """
+
+    def __init__(self, request: Request, draining: Draining = PROCESS) -> None:
         self._request = request
+        self._draining = draining
         self._declared = request.content_length
         self._received = 0
         self.is_form = request.mimetype == "multipart/form-data"
@@ -44,6 +51,23 @@ class Body:
             return
 
     def _read(self) -> bytes:
+        try:
+            with self._draining.cutting(self._cut):
+                piece = self._receive()
+        except Exception:
+            if not self._draining.ended:
+                raise
+        if self._draining.ended:  # however the cut looked from inside: what was read may not be all
+            raise ShuttingDown
+        return piece
+
+    def _cut(self) -> None:
+        # The reading half alone: the answer still goes out. Only gunicorn's requests have this.
+        if (connection := self._request.environ.get("gunicorn.socket")) is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+
+    def _receive(self) -> bytes:
         try:
             piece: bytes = self._request.stream.read(PIECE_BYTES)
         except OSError:

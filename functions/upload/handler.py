@@ -15,6 +15,7 @@ from functions.common import litter, outbox
 from functions.common.files import VIDEOS, Bucket, Writer
 from functions.common.jobrecord import Run
 from functions.common.jobs import Jobs
+from functions.common.killpoints import reach
 from functions.common.lease import Lease
 from functions.common.logs import fields
 from functions.common.mongo import AWAY, Document, budget
@@ -102,6 +103,7 @@ def _accept(services: Services, account: Account, body: Body, key: str | None) -
         if known:
             run = services.jobs.take_over(known, body.filename)
         else:
+            reach("U1")
             run = services.jobs.begin(account.id, account.email, body.filename, key)
     if run is None:
         raise Problem(
@@ -110,7 +112,9 @@ def _accept(services: Services, account: Account, body: Body, key: str | None) -
     with fields(job=run.job_id):
         job, body_end = _store(services, account, run, body, head)
         log.info("video stored", extra={"bytes": job["video"]["length"]})
+        reach("U4")
         _announce(services, job, body_end)
+        reach("U7")
     return job
 
 
@@ -146,6 +150,7 @@ def _store(services: Services, account: Account, run: Run, body: Body, head: byt
             body_end = time.monotonic()
             with budget():
                 writer.close(body.filename, {"owner": account.id, "job": run.job_id, "sha256": digest})
+                reach("U3")
                 job = services.jobs.uploaded(run, writer.length, digest)
         if job is None:
             raise _cancelled()
@@ -166,6 +171,7 @@ def _copy(services: Services, pieces: "chain[bytes]", writer: Writer, lease: Lea
             raise _cancelled()
         digest.update(piece)
         writer.write(piece)
+    reach("U2")
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ from flask import Request
 from werkzeug.wrappers import Response
 
 from functions.common.deferred import Deferred
+from functions.common.limits import below_limit, check
 from functions.common.settings import load
 from functions.common.web import Routes
 
@@ -30,6 +31,11 @@ class Settings:
 
 
 settings = load(Settings)
+check(
+    __name__,
+    below_limit("upload", LEASE_SECONDS=settings.lease_seconds),
+    {"MAX_UPLOAD_BYTES": settings.max_upload_bytes},
+)
 
 
 @Deferred

@@ -1,6 +1,8 @@
 """Every function as a process: it starts, names what it lacks, and keeps refused bodies out of memory."""
 
+import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import requests
 from functions.common import serve
 from local.ports import choose
 from tests.clients import Keys
+from tests.converting import eventually
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(serve.LIMITS)
@@ -89,6 +92,41 @@ def test_a_missing_setting_stops_the_start_and_is_named(name: str, environment: 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("convert", {"RUN_SECONDS": "600"}, "RUN_SECONDS (600) must be below the time limit of convert (600)"),
+        ("convert", {"CONVERSION_SECONDS": "570"}, "CONVERSION_SECONDS (570) must be below RUN_SECONDS (560)"),
+        ("convert", {"LEASE_SECONDS": "700"}, "LEASE_SECONDS (700) must be below RUN_SECONDS (560)"),
+        ("convert", {"RESULT_DAYS": "0"}, "RESULT_DAYS (0) must be above 0"),
+        (
+            "convert",
+            {"SHUTDOWN_SECONDS": "600"},
+            "SHUTDOWN_SECONDS (600) must be below the time limit of convert (600)",
+        ),
+        ("upload", {"MAX_UPLOAD_BYTES": "-1"}, "MAX_UPLOAD_BYTES (-1) must be above 0"),
+        ("notify", {"LEASE_SECONDS": "300"}, "LEASE_SECONDS (300) must be below the time limit of notify (300)"),
+        ("notify", {"SHUTDOWN_SECONDS": "-1"}, "SHUTDOWN_SECONDS (-1) must be above 0"),
+    ],
+)
+def test_a_setting_that_contradicts_another_stops_the_start_and_both_are_named(
+    environment: dict[str, str], name: str, given: dict[str, str], told: str
+) -> None:
+    ended = subprocess.run(
+        launcher(name),
+        env=environment | {"PORT": "20001"} | given,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_the_frameworks_hook_that_reads_refused_bodies_is_gone(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +136,17 @@ def test_the_frameworks_hook_that_reads_refused_bodies_is_gone(
 
     hooks = [hook for group in app.after_request_funcs.values() for hook in group]
     assert hooks == []
+
+
+def test_what_the_framework_refuses_is_a_problem_too(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    answer = serve.create_app("download").test_client().get("/v1/jobs/%0A")  # no route of the framework has line breaks
+
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+    assert answer.json["code"] == "not_found"
 
 
 def test_a_refused_body_never_reaches_memory(environment: dict[str, str]) -> None:
@@ -120,3 +169,29 @@ def test_a_refused_body_never_reaches_memory(environment: dict[str, str]) -> Non
 def peak_kib(pid: str) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
+
+
+def test_at_sigterm_new_connections_are_refused_and_what_is_under_way_is_answered(environment: dict[str, str]) -> None:
+    keys = Keys(Path(environment["TOKEN_KEYS_FILE"]).parent)
+    with serving(launcher("upload"), environment | {"SHUTDOWN_SECONDS": "8"}) as (url, pid):
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            token = keys.bearer()["Authorization"]
+            headers = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 1000000\r\n\r\n"
+            slow.sendall(headers.encode() + b"\0\0\0\x18ftyp")  # and no more
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGTERM)
+            assert eventually(lambda: refused(port), 2)  # long before the end of what is under way
+            os.kill(pid, signal.SIGTERM)  # a second one changes nothing
+
+            answer = slow.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After" in answer
+    assert b"shutting down" in answer
+
+
+def refused(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED

@@ -1,6 +1,10 @@
 """The mail client against a real SMTP server that answers as told."""
 
-from collections.abc import Iterator
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
@@ -8,6 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from functions.common.draining import Draining
 from functions.notify.mail import MailAwayError, Mailer, MailRefusedError
 from local.ports import choose
 
@@ -18,6 +23,8 @@ class Inbox:
     def __init__(self) -> None:
         self.answers: dict[str, str] = {}
         self.mails: list[bytes] = []
+        self.on_data: Callable[[], None] = lambda: None
+        self.quit_seconds = 0.0
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         envelope.mail_from = address
@@ -29,7 +36,12 @@ class Inbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.mails.append(envelope.content)
+        self.on_data()
         return self.answers.get("DATA", "250 OK")
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.quit_seconds)
+        return "221 Bye"
 
 
 @pytest.fixture
@@ -97,3 +109,57 @@ def test_without_tls_nothing_is_sent_unless_the_address_says_so(inbox: Inbox, po
         Mailer(f"smtp://user:secret@127.0.0.1:{port}").send(message(), lambda: None)
 
     assert inbox.mails == []
+
+
+@pytest.mark.parametrize("greeting", [b"", b"220 slow\r\n"])
+def test_waiting_for_a_silent_server_ends_with_the_process(greeting: bytes) -> None:
+    process = Draining()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mailer = Mailer(f"smtp://127.0.0.1:{silent.getsockname()[1]}?tls=none", process)
+        ended: list[BaseException] = []
+        sending = threading.Thread(target=sends, args=[mailer, ended])
+        sending.start()
+        with silent.accept()[0] as client:
+            client.sendall(greeting)
+            time.sleep(0.3)
+            assert sending.is_alive()
+
+            process.end()
+
+            sending.join(8)  # the shortest of the client's own limits is 10 s
+            assert not sending.is_alive()
+
+    assert [type(error) for error in ended] == [MailAwayError]
+
+
+def sends(mailer: Mailer, ended: list[BaseException]) -> None:
+    try:
+        mailer.send(message(), lambda: None)
+    except MailAwayError as error:
+        ended.append(error)
+
+
+def test_a_mail_that_is_being_handed_over_is_not_cut_off_by_the_end_of_the_process(inbox: Inbox, port: int) -> None:
+    process = Draining()
+
+    def ends_between_the_mail_and_its_answer() -> None:
+        time.sleep(0.3)  # the client waits for the answer
+        process.end()
+        time.sleep(0.3)
+
+    inbox.on_data = ends_between_the_mail_and_its_answer
+
+    Mailer(f"smtp://127.0.0.1:{port}?tls=none", process).send(message(), lambda: None)
+
+    assert len(inbox.mails) == 1
+
+
+def test_a_slow_goodbye_does_not_hold_up_the_record_of_what_was_sent(inbox: Inbox, port: int) -> None:
+    inbox.quit_seconds = 60
+    sending = threading.Thread(target=send, args=[port])
+    sending.start()
+
+    sending.join(10)
+
+    assert not sending.is_alive()
+    assert len(inbox.mails) == 1

@@ -10,6 +10,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from functions.common import runs
+from functions.common.draining import Draining
 from functions.common.files import MP3S, VIDEOS, Bucket
 from functions.common.jobrecord import ATTEMPTS
 from functions.common.jobs import Jobs
@@ -31,15 +32,25 @@ class World:
         self.jobs = Jobs(lambda: mongo.database["jobs"], 60, self.clock)
         self.ends: Callable[[], None] = lambda: None
         self.conversions = 0
+        self.draining = Draining()
         self.mp3s = Bucket(mongo, MP3S)
         self.services = handler.Services(
-            self.jobs, Bucket(mongo, VIDEOS), self.mp3s, publisher, 480, 560, 7, convert=self.convert
+            self.jobs,
+            Bucket(mongo, VIDEOS),
+            self.mp3s,
+            publisher,
+            480,
+            560,
+            7,
+            convert=self.convert,
+            draining=self.draining,
         )
 
     def convert(
         self, fetch: Any, length: int, chunk: int, write: Any, progress: Any, deadline: float, stopped: Any
     ) -> Any:
         self.conversions += 1
+        self.stopped = stopped
         assert b"".join(fetch(0, -(-length // chunk))) == VIDEO
         write(MP3)
         progress(50)
@@ -240,3 +251,60 @@ def test_a_broker_that_is_away_leaves_a_done_job_with_its_event_pending(world: W
 @pytest.mark.parametrize("job_id", [None, "", "nonsense", 5])
 def test_an_event_without_a_readable_job_id_is_422(world: World, job_id: Any) -> None:
     assert world.deliver(job_id) == 422
+
+
+def test_what_does_not_fit_the_end_of_the_process_is_handed_back_uncounted(world: World) -> None:
+    job_id = world.queued()
+
+    def told_to_end() -> None:
+        assert not world.stopped.is_set()
+        world.draining.begin(0)
+        assert world.stopped.is_set()
+        raise Stopped
+
+    world.ends = told_to_end
+
+    assert world.deliver(job_id) == 503
+    job = world.job(job_id)
+    assert (job["state"], job["progress"], job["work"]["convert"]) == ("queued", 0, {"attempts": 0})
+    assert world.mongo.everything() == {"jobs": 1, "videos.files": 1, "videos.chunks": 2}
+
+
+def test_what_fits_the_end_of_the_process_is_finished(world: World) -> None:
+    job_id = world.queued()
+
+    def told_to_end() -> None:
+        world.draining.begin(60)
+        assert not world.stopped.is_set()
+
+    world.ends = told_to_end
+
+    assert world.deliver(job_id) == 200
+    assert world.job(job_id)["state"] == "done"
+
+
+def test_a_cancelled_job_is_not_handed_back_at_the_end_of_the_process(world: World) -> None:
+    job_id = world.queued()
+
+    def told_to_end() -> None:
+        world.draining.begin(0)
+        assert world.stopped.is_set()
+        job = world.jobs.cancel(known(world.jobs, job_id))
+        assert job is not None
+        world.services.videos.delete(job["video"]["file_id"])
+        raise Stopped
+
+    world.ends = told_to_end
+
+    assert world.deliver(job_id) == 200
+    assert world.job(job_id)["state"] == "cancelled"
+    assert world.mongo.everything() == {"jobs": 1}
+
+
+def test_a_process_that_ends_takes_no_job(world: World) -> None:
+    job_id = world.queued()
+    world.draining.begin(600)
+
+    assert world.deliver(job_id) == 503
+    assert (world.conversions, world.job(job_id)["state"]) == (0, "queued")
+    assert world.job(job_id)["work"].get("convert", {}).get("attempts", 0) == 0

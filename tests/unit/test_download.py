@@ -177,6 +177,7 @@ def test_foreign_absent_and_malformed_ids_get_the_same_404(world: World) -> None
         "/v1/jobs/00000000-0000-4000-8000-000000000000",
         "/v1/jobs/nonsense",
         "/v1/jobs/%24gt",
+        "/v1/jobs/a%2Fb",
         f"/v1/mp3s/{theirs['mp3']}",
         f"/v1/mp3s/{ObjectId()}",
         f"/v1/mp3s/{video}",
@@ -186,7 +187,7 @@ def test_foreign_absent_and_malformed_ids_get_the_same_404(world: World) -> None
         "/download",
     ]
     answers = [world.get(path) for path in paths]
-    answers += [world.delete(path) for path in paths[:4]]
+    answers += [world.delete(path) for path in paths[:5]]
 
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.data for answer in answers}) == 1

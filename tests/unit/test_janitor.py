@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from functions.common import outbox
 from functions.common.files import MP3S, VIDEOS, Bucket
 from functions.common.jobrecord import ATTEMPTS, Run
 from functions.janitor import rounds
@@ -266,3 +267,59 @@ def test_giving_up_is_not_undone_by_the_janitor(world: World) -> None:
         world.round()
 
     assert JobsContract.take(world.jobs, "convert", job_id).gave_up
+
+
+def test_a_conversion_that_is_announced_again_starts_from_nothing(world: World) -> None:
+    run = world.converting()
+    world.jobs.extend(run, 50)
+    world.clock.forward(61)
+    world.round()
+
+    job = known(world.jobs, run.job_id)
+    assert (job["state"], job["progress"]) == ("queued", 0)
+
+
+def test_what_a_thawed_upload_of_a_cancelled_job_left_is_removed(world: World) -> None:
+    run = begun(world.jobs)
+    world.jobs.cancel(known(world.jobs, run.job_id))
+    world.round()
+    world.write(run, close=False)
+    assert known(world.jobs, run.job_id)["litter"] == []
+
+    world.buckets[VIDEOS].writer(run.file_id).close("a.mp4", {})
+
+    assert rounds.remove_orphans(world.jobs, world.buckets, -5) >= 1
+    assert world.files() == {}
+
+
+def test_a_record_is_kept_for_as_long_as_its_mp3(world: World) -> None:
+    run = world.converting(close=True)
+    assert world.jobs.converted(run, {"file_id": run.file_id, "length": len(CHUNK)}, {}, timedelta(days=60))
+    mail = world.jobs.take("notify", run.job_id)
+    assert mail is not None
+    assert world.jobs.mailed(mail)
+    world.round()
+    world.clock.forward(31 * DAY)
+    world.round()
+
+    assert known(world.jobs, run.job_id)["state"] == "done"
+    assert rounds.remove_orphans(world.jobs, world.buckets, -5) == 0
+
+
+def test_an_upload_that_died_frees_its_idempotency_key(world: World) -> None:
+    assert world.jobs.begin("owner-1", "a@demo.example", "a.mp4", "k")
+    world.clock.forward(60 + 901)
+
+    world.jobs.end_dead_uploads()
+
+    assert world.jobs.of_key("owner-1", "k") is None
+    assert world.jobs.begin("owner-1", "a@demo.example", "a.mp4", "k")
+
+
+def test_a_job_that_has_gone_on_is_not_announced_and_stops_nobody(world: World) -> None:
+    job_id = world.done()
+    expired = world.jobs.expire(known(world.jobs, job_id))
+    assert expired is not None
+
+    assert outbox.announce(world.jobs, world.publisher, expired, "mp3")
+    assert world.publisher.published == []

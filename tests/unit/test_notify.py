@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -6,6 +8,7 @@ from bson import ObjectId
 from cloudevents.http import CloudEvent
 from werkzeug.exceptions import HTTPException
 
+from functions.common.draining import Draining
 from functions.common.jobrecord import ATTEMPTS
 from functions.common.jobs import Jobs
 from functions.notify import handler
@@ -22,7 +25,9 @@ class World:
     def __init__(self, mongo: Any) -> None:
         self.mongo, self.clock, self.mailer = mongo, Clock(), FakeMailer()
         self.jobs = Jobs(lambda: mongo.database["jobs"], 60, self.clock)
-        self.services = handler.Services(self.jobs, self.mailer, "mp3@demo.example", "https://mp3.demo.example/")  # type: ignore[arg-type]
+        self.draining = Draining()
+        sender, url = "mp3@demo.example", "https://mp3.demo.example/"
+        self.services = handler.Services(self.jobs, self.mailer, sender, url, self.draining)  # type: ignore[arg-type]
 
     def job(self, name: str = "clip.mp4", code: str | None = None) -> str:
         run = begun(self.jobs, filename=name)
@@ -168,3 +173,57 @@ def test_a_file_name_reaches_no_header(world: World) -> None:
 def test_an_unusable_mail_server_address_stops_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="SMTP_URL"):
         Mailer(url)
+
+
+def told_to_end_meanwhile(world: World, happens: Callable[[], None]) -> None:
+    """Lets `happens` happen while the mail server is being spoken to."""
+    send = world.mailer.send
+
+    def meanwhile(message: Any, before_data: Any) -> None:
+        happens()
+        send(message, before_data)
+
+    world.mailer.send = meanwhile  # type: ignore[method-assign]
+
+
+def handed_back(world: World, job_id: str) -> bool:
+    job = known(world.jobs, job_id)
+    return (job["mail"]["state"], job["mail"]["tries"], job["work"]["notify"]) == ("pending", 0, {"attempts": 0})
+
+
+def test_a_mail_that_might_not_fit_the_end_of_the_process_is_left_to_the_next(world: World) -> None:
+    job_id = world.job()
+    told_to_end_meanwhile(world, lambda: world.draining.begin(5))
+
+    assert world.notify(job_id) == 503
+    assert (world.mailer.sent, handed_back(world, job_id)) == ([], True)
+
+    world.services = replace(world.services, draining=Draining())
+    del world.mailer.send
+    assert world.notify(job_id) == 200
+    assert (len(world.mailer.sent), world.mail_state(job_id)) == (1, "sent")
+
+
+def test_a_mail_that_fits_the_end_of_the_process_goes_out_and_is_recorded(world: World) -> None:
+    job_id = world.job()
+    told_to_end_meanwhile(world, lambda: world.draining.begin(260))
+
+    assert world.notify(job_id) == 200
+    assert (len(world.mailer.sent), world.mail_state(job_id)) == (1, "sent")
+
+
+def test_a_mail_server_that_was_cut_off_at_the_end_of_the_process_is_not_blamed(world: World) -> None:
+    job_id = world.job()
+    world.mailer.error = MailAwayError("cut")
+    told_to_end_meanwhile(world, world.draining.end)
+
+    assert world.notify(job_id) == 503
+    assert handed_back(world, job_id)
+
+
+def test_a_process_that_ends_takes_no_mail(world: World) -> None:
+    job_id = world.job()
+    world.draining.begin(260)
+
+    assert world.notify(job_id) == 503
+    assert (world.mailer.sent, world.mail_state(job_id)) == ([], "pending")

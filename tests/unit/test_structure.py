@@ -86,6 +86,7 @@ def documented(program: str) -> set[str]:
     ("program", "source"),
     [
         ("launcher", "functions/common/serve.py"),
+        ("killpoints", "functions/common/killpoints.py"),
         ("accounts", "functions/auth/accounts.py"),
         *((program, f"functions/{program}/main.py") for program in PROGRAMS),
     ],
