@@ -208,7 +208,8 @@ class Jobs(Records):
     def expire(self, job: Document) -> Document | None:
         """done -> expired; a mail that still waits is not sent any more. None: it was not done."""
         removed = {"mail.state": "failed", "mail.reason": "removed"}
-        for mail, change in (("pending", removed), ({"$ne": "pending"}, {})):
+        # Twice, as a mail may be put off between the two writes.
+        for mail, change in (("pending", removed), ({"$ne": "pending"}, {})) * 2:
             filter_ = {"_id": job["_id"], "state": "done", "mail.state": mail}
             litter = {"litter": {"bucket": MP3S, "file_id": job["mp3"]["file_id"]}}
             if ended := self._move(filter_, {"state": "expired", **change}, unset=leases("notify"), add=litter):

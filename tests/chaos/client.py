@@ -11,18 +11,20 @@ from tests.chaos.checker import Checker
 from tests.e2e.account import Account
 
 TRY_SECONDS = 180.0
+PAUSE_SECONDS = (1.0, 15.0)  # of a client before an upload
 WITHOUT_KEY = 0.2  # the share of uploads that are tried once, as a browser does
 RETRIED = (408, 409, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One upload: its name is its own, `key` its Idempotency-Key if it has one."""
+    """One upload: its name is its own, `key` its Idempotency-Key if it has one. It begins after a `pause`."""
 
     name: str
     data: bytes
     expected: str
     key: str | None
+    pause: float
 
 
 def samples() -> list[tuple[str, bytes, str]]:
@@ -45,7 +47,7 @@ def planned(seed: int, count: int) -> list[Upload]:
     for number in range(count):
         ending, data, expected = source.choice(kinds)
         key = None if source.random() < WITHOUT_KEY else f"storm-{seed}-{number}"
-        plan.append(Upload(f"{number}.{ending}", data, expected, key))
+        plan.append(Upload(f"{number}.{ending}", data, expected, key, source.uniform(*PAUSE_SECONDS)))
     return plan
 
 

@@ -28,7 +28,7 @@ KILLED = (
 )
 FROZEN = ("upload", "convert", "notify", "source-video", "rabbitmq", "mongo", "inbox")
 OF_MAIL = ("notify", "mongo", "inbox")
-PAUSE_SECONDS = (1.0, 4.0)
+PAUSE_SECONDS = (0.5, 3.0)
 FREEZE_SECONDS = (1.0, 8.0)  # the lease of the tests is 4 s
 AWAY_SECONDS = (0.0, 4.0)
 
