@@ -72,10 +72,9 @@ def create(services: Services, request: Request) -> Response:
     """Stores the video and answers with its job; under a known Idempotency-Key, with the job that is there."""
     account = services.verifier.account(request)
     _refuse_length(services, request.content_length, request.mimetype)
-    key = _key(request)
     body = Body(request)
     try:
-        job = _accept(services, account, body, key)
+        job = _accept(services, account, body, _key(request))
     except Problem:
         # What is refused only now is read to its end: the answer would else reach the client as a reset.
         body.drain(services.max_bytes + FORM_BYTES)

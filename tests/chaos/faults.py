@@ -103,7 +103,7 @@ class Faults(threading.Thread):
     def _drop(self) -> None:
         command = [str(rabbitmq.SCRIPT.with_name("rabbitmqctl")), "-q", "close_all_connections", "a storm"]
         environment = dict(self._stack.child("rabbitmq").program.environment)
-        subprocess.run(command, env=environment, check=False, capture_output=True, timeout=60)
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
 
     def _wipe(self) -> None:
         home: Path = self._stack.home / "rabbitmq" / "data"

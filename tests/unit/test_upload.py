@@ -327,3 +327,13 @@ def test_every_container_that_convert_reads_passes_the_sieve(head: bytes) -> Non
 )
 def test_nothing_else_does(head: bytes) -> None:
     assert not looks_like_media(head)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "x" * 256])
+def test_a_wrong_idempotency_key_is_told_once_the_body_is_read(upload: Client, token_keys: Keys, key: str) -> None:
+    stream = io.BytesIO(video(200_000))  # an answer in its middle would reach the client as a 503 of the gateway's
+
+    answer = post(upload, stream, 200_000, token_keys.bearer() | {"Idempotency-Key": key})
+
+    assert (answer.status_code, answer.json["code"]) == (400, "malformed_request")
+    assert stream.tell() == 200_000
