@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 
 from local import demo, logs, packages, status, supervisor
@@ -23,7 +24,10 @@ def main() -> int:
     log.add_argument("-f", "--follow", action="store_true", help="go on as lines are added")
     commands.add_parser("demo", help="one video, start to end").add_argument("video", nargs="?", default="")
     commands.add_parser("supervise", help="what up runs in the background")
-    return _run(parser.parse_args())
+    arguments = parser.parse_args()
+    # Ctrl-C ends it even where a shell started it in its background, which ignores that signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
