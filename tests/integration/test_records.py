@@ -16,7 +16,8 @@ from functions.common.jobrecord import LeaseHeldError
 from functions.common.jobs import Jobs
 from functions.common.mongo import Mongo
 from functions.migrate.main import migrate_mongo
-from tests.contracts import LENGTHS, FilesContract, JobsContract
+from tests.contracts import JobsContract
+from tests.filecontract import LENGTHS, FilesContract
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.contracts import FilesContract, JobsContract
+from tests.contracts import JobsContract
 from tests.fakes import FakeMongo
+from tests.filecontract import FilesContract
 
 
 class TestJobs(JobsContract):

@@ -1,0 +1,72 @@
+"""What GridFS promises as we write and read it, expected of the in-memory fake and of the real database alike."""
+
+import hashlib
+import os
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from functions.common.files import BATCH_CHUNKS, CHUNK_BYTES, Bucket, HoleError
+from tests.contracts import OWNER
+
+LENGTHS = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, (BATCH_CHUNKS + 1) * CHUNK_BYTES + 7]
+
+
+class FilesContract:
+    """Files in GridFS."""
+
+    @pytest.fixture
+    def bucket(self, mongo: Any) -> Bucket:
+        return Bucket(mongo, "videos")
+
+    @staticmethod
+    def store(bucket: Bucket, data: bytes, piece: int = 100_000) -> ObjectId:
+        writer = bucket.writer(ObjectId())
+        for start in range(0, len(data), piece):
+            writer.write(data[start : start + piece])
+        writer.close("a.mp4", {"owner": OWNER})
+        return writer.file_id
+
+    @pytest.mark.parametrize("length", LENGTHS)
+    def test_what_was_written_is_read(self, bucket: Bucket, length: int) -> None:
+        data = os.urandom(length)
+
+        file_id = self.store(bucket, data)
+
+        assert b"".join(bucket.read(file_id, length, 0, length)) == data
+        assert bucket.sha256(file_id, length) == hashlib.sha256(data).hexdigest()
+
+    def test_any_range_is_read(self, bucket: Bucket) -> None:
+        data = os.urandom(3 * CHUNK_BYTES + 5)
+        file_id = self.store(bucket, data)
+
+        edges = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 1, len(data) - 1, len(data)]
+        for start in edges:
+            for end in edges:
+                assert b"".join(bucket.read(file_id, len(data), start, end)) == data[start:end]
+
+    def test_the_first_bytes_can_be_filled_in_at_the_end(self, bucket: Bucket) -> None:
+        writer = bucket.writer(ObjectId())
+        writer.write(b"????" + b"x" * 2 * CHUNK_BYTES)
+        writer.finish(b"head")
+        writer.close("a.mp3", {})
+
+        assert b"".join(bucket.read(writer.file_id, writer.length, 0, 6)) == b"headxx"
+
+    def test_a_hole_is_an_error(self, bucket: Bucket, mongo: Any) -> None:
+        data = os.urandom(3 * CHUNK_BYTES)
+        file_id = self.store(bucket, data)
+        mongo.database["videos.chunks"].delete_one({"files_id": file_id, "n": 1})
+
+        with pytest.raises(HoleError):
+            list(bucket.read(file_id, len(data), 0, len(data)))
+
+    def test_an_aborted_and_a_deleted_file_leave_nothing(self, bucket: Bucket, mongo: Any) -> None:
+        writer = bucket.writer(ObjectId())
+        writer.write(os.urandom((BATCH_CHUNKS + 2) * CHUNK_BYTES))
+        writer.abort()
+        bucket.delete(self.store(bucket, b"x" * 1000))
+
+        assert list(mongo.database["videos.chunks"].find({})) == []
+        assert list(mongo.database["videos.files"].find({})) == []
