@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from functions.convert.child import Result, convert
+from functions.convert.child import NotCopyable, Result, convert
 
 CHUNK = 65_536  # small, so that small files have several
 
@@ -22,6 +24,7 @@ class Conversion:
     on_progress: Callable[[int], None] = lambda percent: None
     on_fetch: Callable[[int], None] = lambda first: None
     on_write: Callable[[bytes], None] = lambda piece: None
+    options: dict[str, Any] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
     percents: list[int] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
@@ -30,7 +33,12 @@ class Conversion:
     def run(self) -> Result:
         """Converts; raises what convert raises."""
         deadline = time.monotonic() + self.seconds
-        result = convert(self._fetch, len(self.data), self.chunk, self._write, self._progress, deadline, self.stopped)
+        convert_it = partial(convert, self._fetch, len(self.data), self.chunk, self._write, self._progress, deadline)
+        try:
+            result = convert_it(self.stopped, self.options)
+        except NotCopyable:
+            self.stored.clear()
+            result = convert_it(self.stopped, self.options, may_copy=False)
         self.stored[: len(result.head)] = result.head
         return result
 

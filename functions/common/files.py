@@ -157,6 +157,12 @@ class Writer:
             self._files.delete_one({"_id": self.file_id})
             self._chunks.delete_many({"files_id": self.file_id})
 
+    def restart(self) -> None:
+        """Removes what was stored; the file begins anew."""
+        self.abort()
+        self._buffer.clear()
+        self._first, self._next, self.length = None, 0, 0
+
     def _store(self, count: int) -> None:
         documents = []
         with memoryview(self._buffer) as view:

@@ -1,17 +1,20 @@
 """The parent's side of a conversion: serves the source to the child, takes the MP3, says how it ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from functions.convert.errors import ChildDied, MediaError, Stopped
+from functions.convert.cores import cores
+from functions.convert.errors import ChildDied, MediaError, NotCopyable, Stopped
 from functions.convert.process import Child, Flag, Watch
 from functions.convert.readahead import Fetch, OverError, ReadAhead
 from functions.convert.wire import Channel, Kind, WireError, json_object, number
 
-__all__ = ["ChildDied", "MediaError", "Result", "Stopped", "convert"]
+__all__ = ["ChildDied", "MediaError", "NotCopyable", "Result", "Stopped", "convert"]
 
-_CODES = frozenset({"no_audio", "corrupt", "unsupported"})  # what a child may find; the other codes are the parent's
+# What a child may find; the other codes are the parent's.
+_CODES = frozenset({"no_audio", "corrupt", "unsupported", "no_such_track", "nothing_left", "too_long"})
+MOST_SECONDS = 4 * 3600.0  # of sound; what lasts longer is taken for a bomb
 V = TypeVar("V", int, float, str)
 
 
@@ -32,14 +35,14 @@ class Result:
     bytes_read: int
     bytes_written: int
     cpu_seconds: float
-    mode: str = "encode"
+    peak_bytes: int
+    mode: str
+    loudness: dict[str, Any] | None = None
 
     @property
     def figures(self) -> dict[str, Any]:
-        """All but the head."""
-        figures = asdict(self)
-        del figures["head"]
-        return figures
+        """All but the head, and what there is nothing to say of."""
+        return {name: value for name, value in asdict(self).items() if name != "head" and value is not None}
 
 
 def convert(
@@ -50,17 +53,23 @@ def convert(
     progress: Callable[[int], None],
     deadline: float,
     stopped: Flag,
+    options: Mapping[str, Any] | None = None,
+    *,
+    may_copy: bool = True,
 ) -> Result:
     """Makes the MP3 of a source of `length` bytes, stored in chunks of `chunk_size` that `fetch` gets.
 
     `write` is given the MP3 piece by piece, `progress` the percent whenever it changes. Raises MediaError (with the
-    code `time_limit` once time.monotonic() passes `deadline`), Stopped once `stopped` is set, ChildDied, and whatever
-    `fetch` or `write` raise. No process of the child is left in any case.
+    code `time_limit` once time.monotonic() passes `deadline`), NotCopyable (another call with `may_copy` False will do,
+    once what was written is gone), Stopped once `stopped` is set, ChildDied, and whatever `fetch` or `write` raise.
+    No process of the child is left in any case.
     """
     total = -(-length // chunk_size)
     with ReadAhead(fetch, total) as chunks, Child() as child, Watch(child, deadline, stopped) as watch:
         try:
-            child.channel.send_json(Kind.JOB, {"length": length, "chunk_size": chunk_size})
+            asked = {"options": dict(options or {}), "may_copy": may_copy, "most_seconds": MOST_SECONDS}
+            asked |= {"length": length, "chunk_size": chunk_size, "threads": cores()}
+            child.channel.send_json(Kind.JOB, asked)
             return _Conversation(child.channel, chunks, total, write, progress, watch).result()
         except (WireError, OverError) as error:
             raise watch.reason or ChildDied(str(error)) from error
@@ -86,6 +95,7 @@ class _Conversation:
             Kind.PERCENT: self._advance,
             Kind.HEAD: self._take_head,
             Kind.FAILED: self._fail,
+            Kind.NOT_COPYABLE: self._refuse,
         }
         while True:
             kind, data = self.channel.receive()
@@ -120,6 +130,9 @@ class _Conversation:
         code = data.decode("ascii", errors="replace")
         raise MediaError(code) if code in _CODES else WireError("failed without a known code")
 
+    def _refuse(self, data: bytes) -> None:
+        raise NotCopyable
+
     def _conclude(self, said: dict[str, Any]) -> Result:
         samples, rate = _figure(said, "samples", int), _figure(said, "rate", int)
         if not 0 < len(self.head) <= self.written or samples <= 0 or rate <= 0:
@@ -137,6 +150,9 @@ class _Conversation:
             bytes_read=self.chunks.bytes,
             bytes_written=self.written,
             cpu_seconds=_figure(said, "cpu_seconds", float),
+            peak_bytes=_figure(said, "peak_bytes", int),
+            mode=_figure(said, "mode", str)[:16],
+            loudness=_loudness(said),
         )
 
 
@@ -145,3 +161,14 @@ def _figure(said: dict[str, Any], name: str, kind: type[V]) -> V:
     if not isinstance(value, kind):
         raise WireError(f"no {name} in the result")
     return value
+
+
+def _loudness(said: dict[str, Any]) -> dict[str, Any] | None:
+    found = said.get("loudness")
+    if found is None:
+        return None
+    if not isinstance(found, dict) or set(found) != {"target", "before", "after", "gain", "limited"}:
+        raise WireError("no loudness in the result")
+    if not all(value is None or isinstance(value, int | float) for value in found.values()):
+        raise WireError("no loudness in the result")
+    return found

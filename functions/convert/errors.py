@@ -15,3 +15,7 @@ class ChildDied(Exception):
 
 class Stopped(Exception):
     """The caller's event was set before the conversion came to its end."""
+
+
+class NotCopyable(Exception):
+    """The source's frames cannot be taken over as they are after all; encoding will do."""

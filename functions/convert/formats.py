@@ -90,3 +90,8 @@ ENDS_QUIETLY = frozenset({"asf"})
 
 # Frame after frame without time stamps: bytes between two of them are damage.
 RAW = frozenset({"aac", "mp3"})
+
+# Their bit rate says nothing of how much sound there is to lose.
+LOSSLESS = frozenset({name for name in DECODERS if name.startswith("pcm_")}) | {
+    *("alac", "flac", "mlp", "truehd", "tta", "wavpack", "wmalossless", "s302m"),
+}

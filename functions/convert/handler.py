@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import PurePath
 
 from cloudevents.http import CloudEvent
@@ -22,7 +23,7 @@ from functions.common.mongo import AWAY, Document
 from functions.common.publisher import Publisher
 from functions.common.web import Problem, Unavailable
 from functions.convert.child import Result, convert
-from functions.convert.errors import ChildDied, MediaError, Stopped
+from functions.convert.errors import ChildDied, MediaError, NotCopyable, Stopped
 from functions.convert.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -102,8 +103,14 @@ def _convert(services: Services, run: Run, writer: Writer, lease: Lease) -> Resu
 
     deadline = time.monotonic() + services.conversion_seconds
     stop = Stop(lease, services.draining, deadline)
+    convert = partial(services.convert, fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, stop)
+    options = run.job.get("options")
     try:
-        return services.convert(fetch, video["length"], CHUNK_BYTES, writer.write, progress, deadline, stop)
+        try:
+            return convert(options)
+        except NotCopyable:
+            writer.restart()
+            return convert(options, may_copy=False)
     except Stopped:
         if stop.for_draining:
             raise ShuttingDown from None

@@ -5,6 +5,7 @@ Pictures are never decoded.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from types import TracebackType
 from typing import Protocol, cast
 
@@ -17,7 +18,7 @@ from av.error import FFmpegError, PatchWelcomeError
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
-from functions.convert import formats, wholeness
+from functions.convert import formats, tracks, wholeness
 from functions.convert.errors import MediaError
 from functions.convert.lame import SLICE_SAMPLES, fitting_rate
 from functions.convert.timeline import Timeline, tolerance
@@ -39,28 +40,36 @@ class File(Protocol):
 class Sound:
     """The sound of one media file of `length` bytes. Raises MediaError at once where there is none to be read.
 
-    `rate` (Hz) and `channels` (1 or 2) are what `frames` have; `codec` is the source's.
+    `rate` (Hz) and `channels` (1 or 2) are what `frames` have. `codec`, `bit_rate` (bit/s; 0 where none is told, or
+    nothing was lost), `metadata` and `cover` are the source's.
     """
 
-    def __init__(self, file: File, length: int) -> None:
+    def __init__(self, file: File, length: int, track: str | None = None) -> None:
         self._length = length
         self._tag_bytes = wholeness.id3_bytes(_reader(file)(0, 10))
         self._container = _opened(file)
         self._format = self._container.format.name
         if wholeness.is_cut_off(_reader(file), length, self._format):
             raise MediaError("corrupt")
-        self._stream = _best(self._container)
+        self._stream = tracks.chosen(self._container, track)
+        self._cover = tracks.cover(self._container)
         self._units = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
         self._timeline = Timeline(has_holes=self._format not in formats.INDEXED)
         self._named_end = self._find_named_end()
         self._broke_off = self._is_beyond_us = False
         self._decoded = 0.0  # seconds
         self._sound_bytes = self._bad_bytes = self._last_byte = 0
+        self.cover: bytes | None = None
+        self._held: list[Packet[AudioStream]] = []
+        self._demuxed = self._packets()
+        self._first: AudioFrame | None = None
         self._source = self._decode()
         self._first = next(self._source, None)
         if self._first is None:
             raise MediaError(self._why_silent())
         self.codec = self._stream.codec_context.codec.canonical_name
+        self.bit_rate = 0 if self.codec in formats.LOSSLESS else self._stream.codec_context.bit_rate or 0
+        self.metadata = {**self._stream.metadata, **self._container.metadata}
         self.rate = fitting_rate(self._first.sample_rate)
         self.channels = 1 if len(self._first.layout.channels) == 1 else 2
 
@@ -103,6 +112,18 @@ class Sound:
                 self._timeline.failed(frame.samples / frame.sample_rate)
             frame = next(self._source, None)
         yield from _fitted(fit, None)
+        self._check_whole()
+
+    def packets(self) -> Iterator["Packet[AudioStream]"]:
+        """The sound as it is stored, in place of `frames`. Raises MediaError at its end as `frames` does."""
+        self._decoded = 0.0
+        unit = self._units[self._stream.index]
+        for packet in chain(self._held, self._sounds()):
+            self._decoded += (packet.duration or 0) * unit
+            yield packet
+        self._check_whole()
+
+    def _check_whole(self) -> None:
         if self._timeline.lost(self._decoded, self._missing()) > tolerance(self._named_end or self._decoded):
             raise MediaError("corrupt")
 
@@ -117,19 +138,29 @@ class Sound:
     def _wanted(self) -> list[Stream]:
         streams = [] if self._format in formats.INDEXED else list(self._container.streams)
         wanted = [s for s in streams if s.type in _TIMED and not s.disposition & Disposition.attached_pic]
+        if self._cover is not None:
+            wanted.append(self._cover)
         for stream in self._container.streams:
             if stream not in wanted and stream is not self._stream:
                 stream.discard = Discard.all
-        return wanted or [self._stream]
+        return [*wanted, *([] if self._stream in wanted else [self._stream])]
 
     def _decode(self) -> Iterator[AudioFrame]:
+        for packet in self._sounds():
+            if self._first is None:
+                self._held.append(packet)
+            yield from self._sounding(packet)
+        yield from self._sounding(None)
+
+    def _sounds(self) -> Iterator["Packet[AudioStream]"]:
         try:
-            for packet in self._packets():
-                if packet.size and self._saw(packet):
-                    yield from self._sounding(cast("Packet[AudioStream]", packet))
+            for packet in self._demuxed:
+                if self._cover is not None and packet.stream_index == self._cover.index:
+                    self.cover = self.cover or bytes(packet)
+                elif packet.size and self._saw(packet):
+                    yield cast("Packet[AudioStream]", packet)
         except FFmpegError:
             self._broke_off = True
-        yield from self._sounding(None)
 
     def _packets(self) -> Iterator["Packet[Stream]"]:
         try:
@@ -209,17 +240,6 @@ def _reader(file: File) -> wholeness.ReadAt:
         return bytes(parts)
 
     return read_at
-
-
-def _best(container: InputContainer) -> AudioStream:
-    sounds = container.streams.audio
-    if not sounds:
-        raise MediaError("no_audio")
-    # libav has no context for a stream that it has no decoder for, whatever the stubs say.
-    readable = [s for s in sounds if getattr(s.codec_context, "name", None) in formats.DECODERS]
-    if not readable:
-        raise MediaError("unsupported")
-    return next((s for s in readable if s.disposition & Disposition.default), readable[0])
 
 
 def _fitted(fit: AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:

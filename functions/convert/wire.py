@@ -15,7 +15,7 @@ from typing import Any
 class Kind(IntEnum):
     """What a message is."""
 
-    JOB = 1  # parent: JSON, length and chunk_size of the source
+    JOB = 1  # parent: JSON, a conversion.Job
     READ = 2  # child: the number of a chunk
     CHUNK = 3  # parent: its bytes
     MP3 = 4  # child: the next bytes of the result
@@ -23,20 +23,22 @@ class Kind(IntEnum):
     HEAD = 6  # child: what the first bytes of the result must become
     RESULT = 7  # child: JSON, the figures; the last message of a success
     FAILED = 8  # child: a MediaError's code; the last message of a failure
+    NOT_COPYABLE = 9  # child: another one must encode what this one tried to take over; its last message
 
 
 _HEADER = struct.Struct("!BI")
 _NUMBER = struct.Struct("!I")
 MP3_BYTES = 131_072
 _LIMITS = {
-    Kind.JOB: 4096,
+    Kind.JOB: 16384,
     Kind.READ: _NUMBER.size,
     Kind.CHUNK: 1 << 24,
     Kind.MP3: 2 * MP3_BYTES,
     Kind.PERCENT: 1,
-    Kind.HEAD: 8192,
+    Kind.HEAD: 1 << 18,
     Kind.RESULT: 4096,
     Kind.FAILED: 64,
+    Kind.NOT_COPYABLE: 0,
 }
 _SOCKET_BYTES = 1 << 20  # so that a whole chunk fits; the kernel gives what it allows
 

@@ -9,12 +9,10 @@ import os
 import signal
 import socket
 import sys
-import time
-from typing import Any
 
-from functions.convert.errors import MediaError
-from functions.convert.lame import Encoder
-from functions.convert.media import Sound
+from functions.convert import conversion
+from functions.convert.conversion import Job
+from functions.convert.errors import MediaError, NotCopyable
 from functions.convert.remote import RemoteFile
 from functions.convert.wire import MP3_BYTES, Channel, Kind, WireError, json_object
 
@@ -26,32 +24,31 @@ def main(descriptor: int) -> None:
     _end_with_the_parent()
     channel = Channel(socket.socket(fileno=descriptor))
     _, data = channel.receive()
-    job = json_object(data)
+    job = Job(**json_object(data))
     try:
-        head, figures = _convert(channel, RemoteFile(channel, job["length"], job["chunk_size"]), job["length"])
+        head, figures = conversion.convert(RemoteFile(channel, job.length, job.chunk_size), job, _Outlet(channel))
     except MediaError as error:
         channel.send(Kind.FAILED, error.code.encode())
+    except NotCopyable:
+        channel.send(Kind.NOT_COPYABLE)
     else:
         channel.send(Kind.HEAD, head)
         channel.send_json(Kind.RESULT, figures)
 
 
-def _convert(channel: Channel, file: RemoteFile, length: int) -> tuple[bytes, dict[str, Any]]:
-    with Sound(file, length) as sound:
-        encoder = Encoder(sound.rate, sound.channels)
-        samples, percent, waiting = 0, 0, bytearray()
-        for frame in sound.frames():
-            waiting += encoder.feed(frame.planes[0].buffer_ptr, frame.planes[-1].buffer_ptr, frame.samples)
-            samples += frame.samples
-            if len(waiting) >= MP3_BYTES:
-                channel.send(Kind.MP3, waiting)
-                waiting.clear()
-            if sound.percent > percent:
-                percent = sound.percent
-                channel.send(Kind.PERCENT, bytes([percent]))
-        channel.send(Kind.MP3, waiting + encoder.flush())
-        figures = {"samples": samples, "rate": sound.rate, "channels": sound.channels, "codec": sound.codec}
-        return encoder.tag(), {**figures, "cpu_seconds": round(time.process_time(), 3)}
+class _Outlet:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._percent = 0
+
+    def mp3(self, data: bytes) -> None:
+        for start in range(0, len(data), MP3_BYTES):
+            self._channel.send(Kind.MP3, memoryview(data)[start : start + MP3_BYTES])
+
+    def percent(self, percent: int) -> None:
+        if percent > self._percent:
+            self._percent = percent
+            self._channel.send(Kind.PERCENT, bytes([percent]))
 
 
 def _end_with_the_parent() -> None:

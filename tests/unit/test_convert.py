@@ -32,6 +32,7 @@ class World:
         self.jobs = Jobs(lambda: mongo.database["jobs"], 60, self.clock)
         self.ends: Callable[[], None] = lambda: None
         self.conversions = 0
+        self.asked: list[tuple[Any, bool]] = []
         self.draining = Draining()
         self.mp3s = Bucket(mongo, MP3S)
         self.services = handler.Services(
@@ -47,15 +48,26 @@ class World:
         )
 
     def convert(
-        self, fetch: Any, length: int, chunk: int, write: Any, progress: Any, deadline: float, stopped: Any
+        self,
+        fetch: Any,
+        length: int,
+        chunk: int,
+        write: Any,
+        progress: Any,
+        deadline: float,
+        stopped: Any,
+        options: Any,
+        *,
+        may_copy: bool = True,
     ) -> Any:
+        self.asked.append((options, may_copy))
         self.conversions += 1
         self.stopped = stopped
         assert b"".join(fetch(0, -(-length // chunk))) == VIDEO
         write(MP3)
         progress(50)
         self.ends()
-        return Result(b"head", 1.0, 48_000, 48_000, 2, "aac", 190_000, len(VIDEO), len(MP3), 0.1)
+        return Result(b"head", 1.0, 48_000, 48_000, 2, "aac", 190_000, len(VIDEO), len(MP3), 0.1, 1 << 20, "encode")
 
     def queued(self) -> str:
         run = begun(self.jobs, filename="clip.mp4")

@@ -205,13 +205,13 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lame, "LIBRARY", "libno-such-thing.so.0")
 
     with pytest.raises(lame.LameError, match=r"libno-such-thing\.so\.0 is not installed"):
-        lame.Encoder(48_000, 2)
+        lame.Encoder(lame.Setting(48_000, 2))
 
 
 def test_the_tag_takes_the_place_of_the_first_frame() -> None:
     silence = array.array("i", [0] * 4800)
     address, count = silence.buffer_info()
-    encoder = lame.Encoder(48_000, 1)
+    encoder = lame.Encoder(lame.Setting(48_000, 1))
 
     mp3 = encoder.feed(address, address, count) + encoder.flush()
     tag = encoder.tag()
@@ -224,6 +224,6 @@ def test_the_tag_takes_the_place_of_the_first_frame() -> None:
 
 def test_what_lame_cannot_do_is_an_error() -> None:
     with pytest.raises(lame.LameError, match="lame_set_out_samplerate: -1"):
-        lame.Encoder(12_345, 2)
+        lame.Encoder(lame.Setting(12_345, 2))
     with pytest.raises(lame.LameError, match="is the limit"):
-        lame.Encoder(48_000, 2).feed(0, 0, lame.SLICE_SAMPLES + 1)
+        lame.Encoder(lame.Setting(48_000, 2)).feed(0, 0, lame.SLICE_SAMPLES + 1)

@@ -1,0 +1,72 @@
+"""MP3 that lies in the source already: its frames are taken over as they are, behind a tag of our own.
+
+Nothing is decoded, so nothing gets worse, and it takes a thirtieth of the time.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from av.audio.stream import AudioStream
+from av.packet import Packet
+
+from functions.convert.errors import MediaError, NotCopyable
+from functions.convert.layer3 import NotLayer3Error, Stream
+from functions.convert.media import Sound
+
+_PIECE_BYTES = 1 << 17
+_SKIP = struct.Struct("<II")  # libav's AV_PKT_DATA_SKIP_SAMPLES: from the start, from the end
+_ENCODER = b"LAME3.100"  # which encoder it was isn't known; this is the name whose delay players heed
+
+
+class Copying:
+    """An Encoding of what `sound.packets` gives. Both calls raise NotCopyable where that isn't plain MP3 after all."""
+
+    def __init__(self, sound: Sound, most_seconds: float) -> None:
+        self.samples = 0
+        self._most_seconds = most_seconds
+        self._sound = sound
+        self._sizes: list[int] = []
+        self._stream: Stream | None = None
+        self._skip = self._discard = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """See Encoding."""
+        waiting = bytearray()
+        try:
+            for packet in self._sound.packets():
+                frame = bytes(packet)
+                if self._stream is None:
+                    self._stream = Stream(frame)
+                    waiting += bytes(self._stream.tag_bytes)
+                self._take(packet, frame)
+                waiting += frame
+                if len(waiting) >= _PIECE_BYTES:
+                    yield bytes(waiting)
+                    waiting.clear()
+        except NotLayer3Error as error:
+            raise NotCopyable from error
+        yield bytes(waiting)
+        if self._stream is None:
+            raise NotCopyable
+        self.samples = len(self._sizes) * self._stream.samples - self._skip - self._discard
+
+    def head(self) -> bytes:
+        """See Encoding."""
+        assert self._stream
+        try:
+            return self._stream.tag(self._sizes, self.samples, self._skip, _ENCODER)
+        except NotLayer3Error as error:
+            raise NotCopyable from error
+
+    def _take(self, packet: "Packet[AudioStream]", frame: bytes) -> None:
+        assert self._stream
+        # A packet that is to be discarded belongs to an edit list, which frames cannot follow.
+        if packet.is_discard or self._stream.size(frame) != len(frame):
+            raise NotCopyable
+        if packet.has_sidedata("skip_samples"):
+            begin, end = _SKIP.unpack_from(bytes(packet.get_sidedata("skip_samples")))
+            self._skip += begin
+            self._discard += end
+        self._sizes.append(len(frame))
+        if len(self._sizes) * self._stream.samples > self._most_seconds * self._stream.rate:
+            raise MediaError("too_long")

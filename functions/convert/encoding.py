@@ -1,0 +1,154 @@
+"""Samples to MP3: a variable bit rate in blocks, on as many threads as there are cores; a constant one in one go.
+
+A block is encoded by an encoder of its own, which is given WARM_FRAMES before it: then its frames are bit for bit those
+of one encoder that saw everything, as long as no frame borrows room from another (docs/decisions/0010). The borrowing
+is done here afterwards, block by block. So the file doesn't depend on the number of threads.
+"""
+
+import ctypes
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from av.audio.frame import AudioFrame
+
+from functions.convert.lame import SLICE_SAMPLES, Encoder, Setting
+from functions.convert.layer3 import DECODER_DELAY, Stream
+
+BLOCK_FRAMES = 1536  # 37 s at 48 kHz
+WARM_FRAMES = 64  # LAME's follower of loudness is slow to forget what came before a silence
+_ENCODER_DELAY = 576  # samples that LAME puts in front
+_TAIL_FRAMES = 1  # what LAME must see beyond a frame to give it out
+_SAMPLE_BYTES = 4
+
+
+class Encoding(Protocol):
+    """One way to make an MP3: take all `pieces`, then let `head` replace the first bytes."""
+
+    samples: int  # that sound, once the last piece was taken
+
+    def pieces(self) -> Iterator[bytes]:
+        """The file, piece by piece."""
+
+    def head(self) -> bytes:
+        """The first frame as it must be in the end; after the last of the pieces."""
+
+
+def encoding(frames: Iterable[AudioFrame], setting: Setting, threads: int) -> Encoding:
+    """How to encode `frames` (signed 32-bit planar samples, at most SLICE_SAMPLES each) with this setting."""
+    return OnePass(frames, setting) if setting.vbr is None else Blockwise(frames, setting, threads)
+
+
+class OnePass:
+    """A constant bit rate: LAME's reservoir spans the whole, and it writes its own tag."""
+
+    def __init__(self, frames: Iterable[AudioFrame], setting: Setting) -> None:
+        self.samples = 0
+        self._frames, self._encoder = frames, Encoder(setting)
+
+    def pieces(self) -> Iterator[bytes]:
+        """See Encoding."""
+        for frame in self._frames:
+            self.samples += frame.samples
+            yield self._encoder.feed(frame.planes[0].buffer_ptr, frame.planes[-1].buffer_ptr, frame.samples)
+        yield self._encoder.flush()
+
+    def head(self) -> bytes:
+        """See Encoding."""
+        return self._encoder.tag()
+
+
+@dataclass
+class Block:
+    """Samples by channel, of which `samples` count; its first `warm` frames are another block's, it gives `keep`."""
+
+    planes: list[bytearray]
+    samples: int
+    warm: int
+    keep: int | None  # None: the last block, whose frames LAME knows when to end
+
+
+class Blockwise:
+    """A variable bit rate, on `threads` threads. At most two blocks more than threads are held at a time."""
+
+    def __init__(
+        self,
+        frames: Iterable[AudioFrame],
+        setting: Setting,
+        threads: int,
+        *,
+        block_frames: int = BLOCK_FRAMES,
+        warm_frames: int = WARM_FRAMES,
+    ) -> None:
+        self.samples = 0
+        self._frames, self._setting, self._threads = frames, setting, threads
+        self._block_frames, self._warm_frames = block_frames, warm_frames
+        self._frame_samples = 1152 if setting.rate >= 32000 else 576
+        self._sizes: list[int] = []
+        self._stream: Stream | None = None
+        self._version = b""
+
+    def pieces(self) -> Iterator[bytes]:
+        """See Encoding."""
+        coming: deque[Future[list[bytes]]] = deque()
+        pool = ThreadPoolExecutor(self._threads, "encode")
+        try:
+            for block in self._blocks():
+                coming.append(pool.submit(self._encoded, block))
+                del block  # or it would be held while the next one grows
+                while coming[0].done() or len(coming) > self._threads:
+                    yield self._laid(coming.popleft().result())
+                    if not coming:
+                        break
+            while coming:
+                yield self._laid(coming.popleft().result())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def head(self) -> bytes:
+        """See Encoding."""
+        assert self._stream
+        return self._stream.tag(self._sizes, self.samples, _ENCODER_DELAY + DECODER_DELAY, self._version)
+
+    def _blocks(self) -> Iterator[Block]:
+        channels, warm = self._setting.channels, 0
+        planes = [bytearray() for _ in range(channels)]
+        for frame in self._frames:
+            self.samples += frame.samples
+            for plane, samples in zip(planes, frame.planes, strict=True):
+                plane += memoryview(samples)[: _SAMPLE_BYTES * frame.samples]
+            held = len(planes[0]) // _SAMPLE_BYTES
+            # One frame more than the tail: what is left must be enough for a block of its own.
+            if held >= (warm + self._block_frames + _TAIL_FRAMES + 1) * self._frame_samples:
+                count = (warm + self._block_frames + _TAIL_FRAMES) * self._frame_samples
+                block = Block(planes, count, warm, self._block_frames)
+                begin = max(0, warm + self._block_frames - self._warm_frames)
+                planes = [plane[_SAMPLE_BYTES * begin * self._frame_samples :] for plane in planes]
+                warm = warm + self._block_frames - begin
+                yield block
+                del block
+        yield Block(planes, len(planes[0]) // _SAMPLE_BYTES, warm, None)
+
+    def _encoded(self, block: Block) -> list[bytes]:
+        places = [ctypes.addressof(ctypes.c_char.from_buffer(plane)) if plane else 0 for plane in block.planes]
+        made = bytearray()
+        with Encoder(self._setting, is_part=True) as encoder:
+            for start in range(0, block.samples, SLICE_SAMPLES):
+                left, right = places[0] + _SAMPLE_BYTES * start, places[-1] + _SAMPLE_BYTES * start
+                made += encoder.feed(left, right, min(SLICE_SAMPLES, block.samples - start))
+            if block.keep is None:
+                made += encoder.flush()
+            self._version = encoder.version
+        stream = Stream(bytes(made[:4]))
+        end = None if block.keep is None else block.warm + block.keep
+        return stream.repacked(stream.split(bytes(made))[block.warm : end])
+
+    def _laid(self, frames: list[bytes]) -> bytes:
+        place = b""
+        if self._stream is None:
+            self._stream = Stream(frames[0])
+            place = bytes(self._stream.tag_bytes)
+        self._sizes += map(len, frames)
+        return place + b"".join(frames)

@@ -1,0 +1,169 @@
+"""Encoding in blocks: bit for bit the same as in one go, whatever the sound, and its length exact to the sample."""
+
+import array
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutagen.mp3 import MP3
+
+from functions.convert.encoding import Blockwise, Encoding, OnePass, encoding
+from functions.convert.lame import RATES, Setting
+from functions.convert.layer3 import NotLayer3Error, Stream, bit_rates
+from tests import media
+
+WHOLE = 1 << 30  # frames; more than any of these sounds has
+
+
+def sound(samples: int, channels: int, seed: int) -> list[array.array]:
+    """Noise that comes and goes, down to digital silence."""
+    chance = random.Random(seed)
+    made = [array.array("i") for _ in range(channels)]
+    while len(made[0]) < samples:
+        loudness = chance.choice([0, 0, 1, 50, 100])
+        piece = chance.randbytes(4 * chance.choice([100, 3000]))
+        for channel in made:
+            channel.extend(value // 400 * loudness for value in array.array("i", piece) * 4)
+    return [channel[:samples] for channel in made]
+
+
+def frames(channels: list[array.array], rate: int) -> Iterator[av.AudioFrame]:
+    for start in range(0, len(channels[0]), 8192):
+        count = min(8192, len(channels[0]) - start)
+        frame = av.AudioFrame("s32p", "mono" if len(channels) == 1 else "stereo", count)
+        frame.sample_rate = rate
+        for plane, samples in zip(frame.planes, channels, strict=True):
+            data = samples[start : start + count].tobytes()
+            plane.update(data + bytes(plane.buffer_size - len(data)))
+        yield frame
+
+
+def made(making: Encoding) -> bytes:
+    mp3 = bytearray(b"".join(making.pieces()))
+    head = making.head()
+    mp3[: len(head)] = head
+    return bytes(mp3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    samples=st.integers(2_000, 250_000),  # libav forgets to cut the front of what lasts a frame or two
+    rate=st.sampled_from(RATES),
+    channels=st.integers(1, 2),
+    block=st.integers(64, 130),
+    threads=st.integers(1, 3),
+    vbr=st.sampled_from([0.0, 2.0, 5.0, 9.0]),
+    seed=st.integers(0, 9),
+)
+def test_blocks_on_threads_decode_to_the_samples_of_one_encoder(
+    samples: int, rate: int, channels: int, block: int, threads: int, vbr: float, seed: int
+) -> None:
+    source, setting = sound(samples, channels, seed), Setting(rate, channels, vbr)
+
+    parallel = made(Blockwise(frames(source, rate), setting, threads, block_frames=block))
+    serial = made(Blockwise(frames(source, rate), setting, 1, block_frames=WHOLE))
+
+    assert media.decoded(parallel) == media.decoded(serial)
+    rate_found, decoded = media.decoded(parallel)
+    assert rate_found == rate
+    assert [len(channel) for channel in decoded] == [samples] * channels
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads() -> None:
+    source, setting = sound(400_000, 2, 1), Setting(48_000, 2)
+
+    one, three = (made(Blockwise(frames(source, 48_000), setting, threads, block_frames=70)) for threads in (1, 3))
+
+    assert one == three
+
+
+def test_what_stands_for_itself_is_packed_closer_and_sounds_the_same() -> None:
+    source = sound(200_000, 2, 2)
+    encoder_alone = Blockwise(frames(source, 48_000), Setting(48_000, 2), 1)
+    loose: list[bytes] = []
+    stream_class = Stream.repacked
+    Stream.repacked = lambda self, given: loose.extend(given) or given  # type: ignore[method-assign]
+    try:
+        unpacked = made(encoder_alone)
+    finally:
+        Stream.repacked = stream_class  # type: ignore[method-assign]
+
+    packed = made(Blockwise(frames(source, 48_000), Setting(48_000, 2), 1))
+
+    assert loose
+    assert len(packed) < len(unpacked)
+    assert media.decoded(packed) == media.decoded(unpacked)
+
+
+@pytest.mark.parametrize("kbits", [64, 128, 320])
+def test_a_constant_bit_rate_is_constant_and_exact_in_length(kbits: int) -> None:
+    making = encoding(frames(sound(100_001, 2, 3), 44_100), Setting(44_100, 2, vbr=None, kbits=kbits), 2)
+    assert isinstance(making, OnePass)
+
+    mp3 = made(making)
+
+    stream, at, rates = Stream(mp3), 0, set()
+    while at < len(mp3):
+        rates.add(mp3[at + 2] >> 4)
+        at += stream.size(mp3[at:])
+    assert {bit_rates(44_100)[index - 1] for index in rates} == {kbits}
+    assert len(media.decoded(mp3)[1][0]) == 100_001
+
+
+def test_a_variable_bit_rate_keeps_below_its_cap() -> None:
+    mp3 = made(encoding(frames(sound(200_000, 2, 4), 48_000), Setting(48_000, 2, vbr=0, most=96), 2))
+
+    assert 8 * len(mp3) / (200_000 / 48_000) < 100_000
+
+
+def test_other_programs_agree_on_duration_delay_and_frames(tmp_path: Path) -> None:
+    file = tmp_path / "made.mp3"
+    file.write_bytes(made(encoding(frames(sound(300_007, 2, 5), 44_100), Setting(44_100, 2), 2)))
+
+    info = MP3(file).info
+    assert info.length == pytest.approx(300_007 / 44_100, abs=1e-6)
+    assert (info.sample_rate, info.channels, info.encoder_info) == (44_100, 2, "LAME 3.100.0+")
+    assert shutil.which("mpg123"), "make setup installs it"
+    said = subprocess.run(["mpg123", "-q", "-w", tmp_path / "out.wav", file], capture_output=True, check=True)
+    assert said.stderr == b""
+    with av.open(str(tmp_path / "out.wav")) as wave:
+        assert sum(frame.samples for frame in wave.decode(audio=0)) == 300_007
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\xff\xfb", b"RIFF", b"\xff\xfd\x90\x00", b"\xff\xfb\x9c\x00", b"\xff\xeb\x90\x00"]
+)
+def test_what_is_no_layer_three_frame_is_told(head: str) -> None:
+    with pytest.raises(NotLayer3Error):
+        Stream(bytes.fromhex(head))
+
+
+@pytest.mark.parametrize(
+    "head", [b"\xff\xfb\x94\x00", b"\xff\xf3\x90\x00", b"\xff\xfb\x90\xc0", b"\xff\xfb\x00\x00", b"\x00\xfb\x90\x00"]
+)
+def test_a_frame_of_another_stream_is_told(head: bytes) -> None:
+    with pytest.raises(NotLayer3Error):
+        Stream(b"\xff\xfb\x90\x00").size(head)
+
+
+def test_a_delay_that_has_no_room_is_told() -> None:
+    with pytest.raises(NotLayer3Error):
+        Stream(b"\xff\xfb\x90\x00").tag([417] * 10, 10 * 1152 - 9000, 8000, b"LAME3.100") @ pytest.mark.parametrize(
+            "head", ["fffb9400", "fff39000", "fffb90c0", "fffb0000", "00fb9000"]
+        )
+
+
+def test_a_frame_of_another_stream_is_told(head: str) -> None:
+    with pytest.raises(NotLayer3Error):
+        Stream(b"\xff\xfb\x90\x00").size(bytes.fromhex(head))
+
+
+def test_a_delay_that_has_no_room_is_told() -> None:
+    with pytest.raises(NotLayer3Error):
+        Stream(b"\xff\xfb\x90\x00").tag([417] * 10, 10 * 1152 - 9000, 8000, b"LAME3.100")
