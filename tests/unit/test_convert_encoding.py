@@ -136,29 +136,13 @@ def test_other_programs_agree_on_duration_delay_and_frames(tmp_path: Path) -> No
         assert sum(frame.samples for frame in wave.decode(audio=0)) == 300_007
 
 
-@pytest.mark.parametrize(
-    "head", [b"", b"\xff\xfb", b"RIFF", b"\xff\xfd\x90\x00", b"\xff\xfb\x9c\x00", b"\xff\xeb\x90\x00"]
-)
+@pytest.mark.parametrize("head", ["", "fffb", "52494646", "fffd9000", "fffb9c00", "ffeb9000"])
 def test_what_is_no_layer_three_frame_is_told(head: str) -> None:
     with pytest.raises(NotLayer3Error):
         Stream(bytes.fromhex(head))
 
 
-@pytest.mark.parametrize(
-    "head", [b"\xff\xfb\x94\x00", b"\xff\xf3\x90\x00", b"\xff\xfb\x90\xc0", b"\xff\xfb\x00\x00", b"\x00\xfb\x90\x00"]
-)
-def test_a_frame_of_another_stream_is_told(head: bytes) -> None:
-    with pytest.raises(NotLayer3Error):
-        Stream(b"\xff\xfb\x90\x00").size(head)
-
-
-def test_a_delay_that_has_no_room_is_told() -> None:
-    with pytest.raises(NotLayer3Error):
-        Stream(b"\xff\xfb\x90\x00").tag([417] * 10, 10 * 1152 - 9000, 8000, b"LAME3.100") @ pytest.mark.parametrize(
-            "head", ["fffb9400", "fff39000", "fffb90c0", "fffb0000", "00fb9000"]
-        )
-
-
+@pytest.mark.parametrize("head", ["fffb9400", "fff39000", "fffb90c0", "fffb0000", "00fb9000"])
 def test_a_frame_of_another_stream_is_told(head: str) -> None:
     with pytest.raises(NotLayer3Error):
         Stream(b"\xff\xfb\x90\x00").size(bytes.fromhex(head))
