@@ -17,7 +17,9 @@ NEEDED = {
     "rabbitmq-server": "rabbitmq-server",
     "nginx": "nginx",
     "libmp3lame0": "libmp3lame.so.0",
+    "libebur128-1": "libebur128.so.1",
     "util-linux": "setpriv",
+    "mpg123": "mpg123",
 }
 BENCH = {"ffmpeg": "ffmpeg"}
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"

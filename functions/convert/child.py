@@ -1,5 +1,6 @@
 """The parent's side of a conversion: serves the source to the child, takes the MP3, says how it ended."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -68,6 +69,7 @@ def convert(
     with ReadAhead(fetch, total) as chunks, Child() as child, Watch(child, deadline, stopped) as watch:
         try:
             asked = {"options": dict(options or {}), "may_copy": may_copy, "most_seconds": MOST_SECONDS}
+            asked["cpu_seconds"] = max(1.0, deadline - time.monotonic()) * (cores() + 1)
             asked |= {"length": length, "chunk_size": chunk_size, "threads": cores()}
             child.channel.send_json(Kind.JOB, asked)
             return _Conversation(child.channel, chunks, total, write, progress, watch).result()

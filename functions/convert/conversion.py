@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol
@@ -29,7 +30,7 @@ class Job:
     """What the parent asks for.
 
     The source's `length` in bytes and its `chunk_size`, how many `threads` may encode, what the client asked for,
-    whether MP3 may be taken over as it is, and how many seconds of sound are too many.
+    whether MP3 may be taken over as it is, how many seconds of sound are too many, and how many of computing.
     """
 
     length: int
@@ -38,6 +39,7 @@ class Job:
     options: dict[str, Any] = field(default_factory=dict)
     may_copy: bool = True
     most_seconds: float = 86_400.0
+    cpu_seconds: float = 86_400.0
 
 
 class Outlet(Protocol):
@@ -72,16 +74,21 @@ class Loudness:
         return {"target": self.target, **heard, "gain": self.gain, "limited": self.is_limited}
 
 
-def convert(file: File, job: Job, outlet: Outlet) -> tuple[bytes, dict[str, Any]]:
+def convert(file: File, job: Job, outlet: Outlet, pool: ThreadPoolExecutor) -> tuple[bytes, dict[str, Any]]:
     """Sends the MP3 to `outlet`; returns what its first bytes must become, and the figures.
 
-    Raises MediaError, and NotCopyable when only another try with `may_copy` False can succeed.
+    Encodes on the threads of `pool`. Raises MediaError, and NotCopyable when only another try with `may_copy` False can
+    succeed.
     """
     options = Options(**job.options)
     loudness = None if options.loudness is None else _measured(file, job, options, options.loudness)
     with Sound(file, job.length, options.track) as sound:
         is_copied = job.may_copy and sound.codec == "mp3" and not options.changes_sound
-        making = Copying(sound, job.most_seconds) if is_copied else _encoding(sound, job, options, loudness, outlet)
+        if is_copied:
+            making: Encoding = Copying(sound, job.most_seconds)
+        else:
+            frames = _sounding(sound, job, options, loudness, outlet)
+            making = encoding(frames, _setting(sound, options), pool, job.threads)
         front = labels.id3(sound.metadata, sound.cover, options)
         outlet.mp3(front)
         for piece in making.pieces():
@@ -94,12 +101,14 @@ def convert(file: File, job: Job, outlet: Outlet) -> tuple[bytes, dict[str, Any]
         return front + making.head(), figures
 
 
-def _encoding(sound: Sound, job: Job, options: Options, loudness: Loudness | None, outlet: Outlet) -> Encoding:
+def _sounding(
+    sound: Sound, job: Job, options: Options, loudness: Loudness | None, outlet: Outlet
+) -> Iterator[AudioFrame]:
     frames = _samples(sound, job, options, outlet)
     if loudness:
         frames = amplified(frames, sound.rate, sound.channels, loudness.gain, loudness.is_limited)
         frames = loudness.after.through(frames)
-    return encoding(frames, _setting(sound, options), job.threads)
+    return frames
 
 
 def _measured(file: File, job: Job, options: Options, target: float) -> Loudness:

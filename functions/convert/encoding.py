@@ -36,9 +36,9 @@ class Encoding(Protocol):
         """The first frame as it must be in the end; after the last of the pieces."""
 
 
-def encoding(frames: Iterable[AudioFrame], setting: Setting, threads: int) -> Encoding:
-    """How to encode `frames` (signed 32-bit planar samples, at most SLICE_SAMPLES each) with this setting."""
-    return OnePass(frames, setting) if setting.vbr is None else Blockwise(frames, setting, threads)
+def encoding(frames: Iterable[AudioFrame], setting: Setting, pool: ThreadPoolExecutor, threads: int) -> Encoding:
+    """How to encode `frames` (signed 32-bit planar samples, at most SLICE_SAMPLES each) on the `threads` of `pool`."""
+    return OnePass(frames, setting) if setting.vbr is None else Blockwise(frames, setting, pool, threads)
 
 
 class OnePass:
@@ -71,19 +71,20 @@ class Block:
 
 
 class Blockwise:
-    """A variable bit rate, on `threads` threads. At most two blocks more than threads are held at a time."""
+    """A variable bit rate, on the `threads` of `pool`. At most two blocks more than threads are held at a time."""
 
     def __init__(
         self,
         frames: Iterable[AudioFrame],
         setting: Setting,
+        pool: ThreadPoolExecutor,
         threads: int,
         *,
         block_frames: int = BLOCK_FRAMES,
         warm_frames: int = WARM_FRAMES,
     ) -> None:
         self.samples = 0
-        self._frames, self._setting, self._threads = frames, setting, threads
+        self._frames, self._setting, self._pool, self._threads = frames, setting, pool, threads
         self._block_frames, self._warm_frames = block_frames, warm_frames
         self._frame_samples = 1152 if setting.rate >= 32000 else 576
         self._sizes: list[int] = []
@@ -93,19 +94,13 @@ class Blockwise:
     def pieces(self) -> Iterator[bytes]:
         """See Encoding."""
         coming: deque[Future[list[bytes]]] = deque()
-        pool = ThreadPoolExecutor(self._threads, "encode")
-        try:
-            for block in self._blocks():
-                coming.append(pool.submit(self._encoded, block))
-                del block  # or it would be held while the next one grows
-                while coming[0].done() or len(coming) > self._threads:
-                    yield self._laid(coming.popleft().result())
-                    if not coming:
-                        break
-            while coming:
+        for block in self._blocks():
+            coming.append(self._pool.submit(self._encoded, block))
+            del block  # or it would be held while the next one grows
+            while coming and (coming[0].done() or len(coming) > self._threads):
                 yield self._laid(coming.popleft().result())
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while coming:
+            yield self._laid(coming.popleft().result())
 
     def head(self) -> bytes:
         """See Encoding."""

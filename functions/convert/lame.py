@@ -4,6 +4,7 @@ Only what a conversion needs. Every call used has its types declared; ctypes wou
 """
 
 import ctypes
+import functools
 from ctypes import POINTER, c_char, c_char_p, c_float, c_int, c_size_t, c_void_p
 from dataclasses import dataclass
 from typing import Self
@@ -23,7 +24,9 @@ class LameError(Exception):
     """The library is missing, or refused a call."""
 
 
-def _load() -> ctypes.CDLL:
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The library; LameError where it is missing."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -74,7 +77,7 @@ class Encoder:
     def __init__(self, setting: Setting, *, is_part: bool = False) -> None:
         """The encoder of a whole file, whose first frame is a placeholder that `tag` must replace; or, if `is_part`, of
         frames that stand each for itself and without a tag."""
-        self._lame = _load()
+        self._lame = load()
         self._buffer = ctypes.create_string_buffer(_BUFFER_BYTES)
         self._handle = self._lame.lame_init()
         if not self._handle:

@@ -1,6 +1,7 @@
 """Loudness by EBU R128: measured with the system's libebur128, changed with libav's filters."""
 
 import ctypes
+import functools
 import math
 from collections.abc import Iterable, Iterator
 from ctypes import POINTER, byref, c_double, c_int, c_size_t, c_uint, c_ulong, c_void_p
@@ -22,7 +23,7 @@ class Meter:
     """Integrated loudness (LUFS) and true peak (dBTP) of what `through` lets pass."""
 
     def __init__(self, rate: int, channels: int) -> None:
-        self._library = _load()
+        self._library = load()
         self._channels = channels
         self._state = c_void_p(self._library.ebur128_init(channels, rate, _INTEGRATED | _TRUE_PEAK))
         if not self._state:
@@ -60,6 +61,7 @@ def amplified(
     """The frames, louder by `gain` dB; if `is_limited`, peaks are held below PEAK_DB. As many samples come out."""
     layout = "mono" if channels == 1 else "stereo"
     graph = Graph()
+    graph.threads = 1  # the cage allows no more
     source = graph.add_abuffer(sample_rate=rate, format="s32p", layout=layout)
     steps = [source, graph.add("volume", f"volume={gain:.3f}dB:precision=double")]
     if is_limited:
@@ -84,7 +86,9 @@ def _pulled(sink: FilterContext) -> Iterator[AudioFrame]:
         return
 
 
-def _load() -> ctypes.CDLL:
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The library; OSError where it is missing."""
     library = ctypes.CDLL(LIBRARY)
     signatures: dict[str, tuple[object, list[object]]] = {
         "ebur128_init": (c_void_p, [c_uint, c_ulong, c_int]),

@@ -5,6 +5,7 @@ Takes the event video.uploaded.v1; announces mp3.ready.v1 or conversion.failed.v
 id, 503 when a dependency is away or the child died. What a video itself is to blame for is recorded, never retried.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ class Settings:
     lease_seconds: float = 60
 
 
+log = logging.getLogger(__name__)
 settings = load(Settings)
 check(
     __name__,
@@ -44,8 +46,9 @@ def handle() -> Callable[[CloudEvent], None]:
     from functions.common.jobs import Jobs
     from functions.common.mongo import Mongo
     from functions.common.publisher import Publisher
-    from functions.convert import handler
+    from functions.convert import cage, handler
 
+    log.info("the converting child's cage", extra=cage.in_force())
     mongo = Mongo(settings.mongo_url)
     services = handler.Services(
         jobs=Jobs(lambda: mongo.database["jobs"], settings.lease_seconds),

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, cast
 
 import av
+import av.subtitles.stream  # PyAV would look for it once it meets a subtitle: too late in a cage
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream

@@ -1,7 +1,7 @@
 """The child: `python -m functions.convert.worker FD` turns the sound of a stranger's file into an MP3.
 
-It reads nothing but the socket FD and writes nothing else, knows no address and no secret, and ends with its parent.
-One job, then it ends. What it imports decides how fast a conversion starts.
+It reads nothing but the socket FD and writes nothing else, knows no address and no secret, and ends with its parent;
+cage.py sees to it that this stays so. One job, then it ends. What it imports decides how fast a conversion starts.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-from functions.convert import conversion
+from functions.convert import cage, conversion, lame, loudness
 from functions.convert.conversion import Job
 from functions.convert.errors import MediaError, NotCopyable
 from functions.convert.remote import RemoteFile
@@ -25,8 +25,14 @@ def main(descriptor: int) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     _, data = channel.receive()
     job = Job(**json_object(data))
+    for library in (lame, loudness):
+        library.load()  # from here on no file can be opened
+    pool = cage.enter(job.threads, job.cpu_seconds)
+    file = RemoteFile(channel, job.length, job.chunk_size)
     try:
-        head, figures = conversion.convert(RemoteFile(channel, job.length, job.chunk_size), job, _Outlet(channel))
+        head, figures = conversion.convert(file, job, _Outlet(channel), pool)
+    except MemoryError:
+        channel.send(Kind.FAILED, b"unsupported")
     except MediaError as error:
         channel.send(Kind.FAILED, error.code.encode())
     except NotCopyable:

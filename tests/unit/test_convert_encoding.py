@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -18,6 +19,7 @@ from functions.convert.lame import RATES, Setting
 from functions.convert.layer3 import NotLayer3Error, Stream, bit_rates
 from tests import media
 
+POOL = ThreadPoolExecutor(3)
 WHOLE = 1 << 30  # frames; more than any of these sounds has
 
 
@@ -66,8 +68,8 @@ def test_blocks_on_threads_decode_to_the_samples_of_one_encoder(
 ) -> None:
     source, setting = sound(samples, channels, seed), Setting(rate, channels, vbr)
 
-    parallel = made(Blockwise(frames(source, rate), setting, threads, block_frames=block))
-    serial = made(Blockwise(frames(source, rate), setting, 1, block_frames=WHOLE))
+    parallel = made(Blockwise(frames(source, rate), setting, POOL, threads, block_frames=block))
+    serial = made(Blockwise(frames(source, rate), setting, POOL, 1, block_frames=WHOLE))
 
     assert media.decoded(parallel) == media.decoded(serial)
     rate_found, decoded = media.decoded(parallel)
@@ -78,14 +80,16 @@ def test_blocks_on_threads_decode_to_the_samples_of_one_encoder(
 def test_the_bytes_do_not_depend_on_the_number_of_threads() -> None:
     source, setting = sound(400_000, 2, 1), Setting(48_000, 2)
 
-    one, three = (made(Blockwise(frames(source, 48_000), setting, threads, block_frames=70)) for threads in (1, 3))
+    one, three = (
+        made(Blockwise(frames(source, 48_000), setting, POOL, threads, block_frames=70)) for threads in (1, 3)
+    )
 
     assert one == three
 
 
 def test_what_stands_for_itself_is_packed_closer_and_sounds_the_same() -> None:
     source = sound(200_000, 2, 2)
-    encoder_alone = Blockwise(frames(source, 48_000), Setting(48_000, 2), 1)
+    encoder_alone = Blockwise(frames(source, 48_000), Setting(48_000, 2), POOL, 1)
     loose: list[bytes] = []
     stream_class = Stream.repacked
     Stream.repacked = lambda self, given: loose.extend(given) or given  # type: ignore[method-assign]
@@ -94,7 +98,7 @@ def test_what_stands_for_itself_is_packed_closer_and_sounds_the_same() -> None:
     finally:
         Stream.repacked = stream_class  # type: ignore[method-assign]
 
-    packed = made(Blockwise(frames(source, 48_000), Setting(48_000, 2), 1))
+    packed = made(Blockwise(frames(source, 48_000), Setting(48_000, 2), POOL, 1))
 
     assert loose
     assert len(packed) < len(unpacked)
@@ -103,7 +107,7 @@ def test_what_stands_for_itself_is_packed_closer_and_sounds_the_same() -> None:
 
 @pytest.mark.parametrize("kbits", [64, 128, 320])
 def test_a_constant_bit_rate_is_constant_and_exact_in_length(kbits: int) -> None:
-    making = encoding(frames(sound(100_001, 2, 3), 44_100), Setting(44_100, 2, vbr=None, kbits=kbits), 2)
+    making = encoding(frames(sound(100_001, 2, 3), 44_100), Setting(44_100, 2, vbr=None, kbits=kbits), POOL, 2)
     assert isinstance(making, OnePass)
 
     mp3 = made(making)
@@ -117,14 +121,14 @@ def test_a_constant_bit_rate_is_constant_and_exact_in_length(kbits: int) -> None
 
 
 def test_a_variable_bit_rate_keeps_below_its_cap() -> None:
-    mp3 = made(encoding(frames(sound(200_000, 2, 4), 48_000), Setting(48_000, 2, vbr=0, most=96), 2))
+    mp3 = made(encoding(frames(sound(200_000, 2, 4), 48_000), Setting(48_000, 2, vbr=0, most=96), POOL, 2))
 
     assert 8 * len(mp3) / (200_000 / 48_000) < 100_000
 
 
 def test_other_programs_agree_on_duration_delay_and_frames(tmp_path: Path) -> None:
     file = tmp_path / "made.mp3"
-    file.write_bytes(made(encoding(frames(sound(300_007, 2, 5), 44_100), Setting(44_100, 2), 2)))
+    file.write_bytes(made(encoding(frames(sound(300_007, 2, 5), 44_100), Setting(44_100, 2), POOL, 2)))
 
     info = MP3(file).info
     assert info.length == pytest.approx(300_007 / 44_100, abs=1e-6)

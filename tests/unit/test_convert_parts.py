@@ -203,6 +203,7 @@ def test_the_rate_that_fits(source: int, made: int) -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lame, "LIBRARY", "libno-such-thing.so.0")
+    lame.load.cache_clear()
 
     with pytest.raises(lame.LameError, match=r"libno-such-thing\.so\.0 is not installed"):
         lame.Encoder(lame.Setting(48_000, 2))
