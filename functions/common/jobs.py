@@ -22,7 +22,9 @@ not want: an id enters it before the first chunk is written and leaves it once f
 """
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from bson import ObjectId
 from pymongo import ReturnDocument
@@ -90,9 +92,10 @@ class Jobs(Records):
         taken = self._move(filter_, change, push={"litter": {"bucket": VIDEOS, "file_id": file_id}})
         return Run("upload", taken, token, file_id) if taken else None
 
-    def uploaded(self, run: Run, length: int, sha256: str) -> Document | None:
+    def uploaded(self, run: Run, length: int, sha256: str, options: Mapping[str, Any] | None = None) -> Document | None:
         """uploading -> queued; from here on the job is safe. None: the run had lost the job."""
-        change = {
+        change: Document = {
+            "options": dict(options or {}),
             "state": "queued",
             "video.length": length,
             "video.sha256": sha256,

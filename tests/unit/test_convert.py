@@ -16,7 +16,7 @@ from functions.common.jobrecord import ATTEMPTS
 from functions.common.jobs import Jobs
 from functions.convert import handler
 from functions.convert.child import Result
-from functions.convert.errors import ChildDied, MediaError, Stopped
+from functions.convert.errors import ChildDied, MediaError, NotCopyable, Stopped
 from tests.contracts import Clock, begun, known
 from tests.fakes import FakeMongo, FakePublisher
 
@@ -69,12 +69,12 @@ class World:
         self.ends()
         return Result(b"head", 1.0, 48_000, 48_000, 2, "aac", 190_000, len(VIDEO), len(MP3), 0.1, 1 << 20, "encode")
 
-    def queued(self) -> str:
+    def queued(self, options: dict[str, Any] | None = None) -> str:
         run = begun(self.jobs, filename="clip.mp4")
         writer = Bucket(self.mongo, VIDEOS).writer(run.file_id)
         writer.write(VIDEO)
         writer.close("clip.mp4", {})
-        self.jobs.uploaded(run, len(VIDEO), "00")
+        self.jobs.uploaded(run, len(VIDEO), "00", options)
         return run.job_id
 
     def deliver(self, job_id: str) -> int:
@@ -146,6 +146,29 @@ def test_a_videos_own_fault_is_recorded_announced_and_never_retried(world: World
     assert world.conversions == 1
     assert world.mongo.everything() == {"jobs": 1}
     assert [event.kind for _, event in world.publisher.published] == ["conversion.failed.v1"]
+
+
+def test_options_reach_the_converter(world: World) -> None:
+    job_id = world.queued(options={"quality": "V0"})
+
+    assert world.deliver(job_id) == 200
+
+    assert world.asked == [({"quality": "V0"}, True)]
+
+
+def test_what_turns_out_not_to_be_copyable_is_begun_anew(world: World) -> None:
+    job_id = world.queued()
+
+    def refuses_copying() -> None:
+        if len(world.asked) == 1:
+            raise NotCopyable
+
+    world.ends = refuses_copying
+    assert world.deliver(job_id) == 200
+
+    assert [may_copy for _, may_copy in world.asked] == [True, False]
+    mp3 = world.job(job_id)["mp3"]
+    assert b"".join(world.mp3s.read(mp3["file_id"], mp3["length"], 0, mp3["length"])) == b"head" + MP3[4:]
 
 
 def test_a_hole_in_the_stored_video_is_a_corrupt_video(world: World) -> None:
