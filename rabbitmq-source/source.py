@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 import pika
 from consumer import Consumer, Settings
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 log = logging.getLogger("source")
@@ -37,7 +38,7 @@ def connect(url: str, stopping: threading.Event) -> pika.BlockingConnection | No
     for _ in range(CONNECT_TRIES):
         try:
             return pika.BlockingConnection(parameters)
-        except (AMQPError, OSError) as error:
+        except (AMQPError, AMQPConnectorException, OSError) as error:  # the second from a broker that says nothing
             log.warning("no broker", extra={"values": {"reason": type(error).__name__}})
         if stopping.wait(1):
             break

@@ -4,11 +4,11 @@ The contract tests (tests/contracts.py) run the same expectations against these 
 """
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from email.message import EmailMessage
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError, ServerSelectionTimeoutError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, ServerSelectionTimeoutError
 
 from functions.auth.users import EmailTakenError, User, WeakPasswordError, normalise
 from functions.common.events import Event
@@ -35,7 +35,7 @@ class FakeCollection:
         self._documents: dict[Any, dict[str, Any]] = {}
 
     def insert_one(self, document: dict[str, Any]) -> None:
-        self._database.use()
+        self._database.use("insert")
         key = (document.get("owner"), _get(document, "key.value"))
         taken = key[1] is not None and any((d["owner"], _get(d, "key.value")) == key for d in self._documents.values())
         if document["_id"] in self._documents or taken:
@@ -43,8 +43,11 @@ class FakeCollection:
         self._documents[document["_id"]] = copy.deepcopy(document)
 
     def insert_many(self, documents: Iterable[dict[str, Any]]) -> None:
-        for document in documents:
-            self.insert_one(document)
+        for index, document in enumerate(documents):
+            try:
+                self.insert_one(document)
+            except OperationFailure as error:
+                raise BulkWriteError({"writeErrors": [{"index": index, **(error.details or {})}]}) from error
 
     def find(
         self, filter_: Any = None, projection: Any = None, sort: Any = (), limit: int = 0, batch_size: int = 0
@@ -58,11 +61,14 @@ class FakeCollection:
     def find_one(self, filter_: Any, projection: Any = None, sort: Any = ()) -> dict[str, Any] | None:
         return next(self.find(filter_, sort=sort), None)
 
+    def count_documents(self, filter_: Any) -> int:
+        return len(list(self.find(filter_)))
+
     def update_one(self, filter_: Any, update: Any) -> None:
         self.find_one_and_update(filter_, update)
 
     def find_one_and_update(self, filter_: Any, update: Any, return_document: Any = None) -> dict[str, Any] | None:
-        self._database.use()
+        self._database.use("update")
         for document in self._documents.values():
             if _matches(document, filter_):
                 _apply(document, update)
@@ -76,32 +82,42 @@ class FakeCollection:
         return self._delete(filter_, len(self._documents))
 
     def _delete(self, filter_: Any, most: int) -> Any:
-        self._database.use()
+        self._database.use("delete")
         keys = [key for key, document in self._documents.items() if _matches(document, filter_)][:most]
         for key in keys:
             del self._documents[key]
         return type("Deleted", (), {"deleted_count": len(keys)})
 
 
+FULL = {"code": 14031, "codeName": "OutOfDiskSpace", "errmsg": "available disk space is too low"}
+
+
 class FakeDatabase:
-    """Collections by name. `down` makes every operation fail, `after` lets that many more through first."""
+    """Collections by name. `down` makes every operation fail, `after` lets that many more through first.
+
+    `refused` names the writes (insert, update, delete) that get `refusal` for an answer.
+    """
 
     def __init__(self) -> None:
         self.down = False
         self.after: int | None = None
+        self.refused: Collection[str] = ()
+        self.refusal: dict[str, Any] = FULL
         self.operations = 0
         self._collections: dict[str, FakeCollection] = {}
 
     def __getitem__(self, name: str) -> FakeCollection:
         return self._collections.setdefault(name, FakeCollection(self))
 
-    def use(self) -> None:
+    def use(self, kind: str = "find") -> None:
         self.operations += 1
         if self.after is not None:
             self.after -= 1
             self.down = self.down or self.after < 0
         if self.down:
             raise ServerSelectionTimeoutError("down")
+        if kind in self.refused:
+            raise OperationFailure(self.refusal["errmsg"], self.refusal["code"], self.refusal)
 
 
 class FakeMongo:
@@ -112,7 +128,7 @@ class FakeMongo:
 
     def everything(self) -> dict[str, int]:
         """How many documents each collection holds, the empty ones left out."""
-        self.database.down, self.database.after = False, None
+        self.database.down, self.database.after, self.database.refused = False, None, ()
         counts = {name: len(list(c.find())) for name, c in self.database._collections.items()}
         return {name: count for name, count in counts.items() if count}
 

@@ -2,13 +2,17 @@
 
 import hashlib
 import os
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
 
 from functions.common.files import BATCH_CHUNKS, CHUNK_BYTES, Bucket, HoleError
-from tests.contracts import OWNER
+from functions.common.jobs import Jobs
+from functions.common.mongo import StorageFullError
+from tests.contracts import OWNER, begun
 
 LENGTHS = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, (BATCH_CHUNKS + 1) * CHUNK_BYTES + 7]
 
@@ -70,3 +74,57 @@ class FilesContract:
 
         assert list(mongo.database["videos.chunks"].find({})) == []
         assert list(mongo.database["videos.files"].find({})) == []
+
+
+class FullStorageContract:
+    """A server that has no room; `fill` has it refuse these kinds of writes: insert, update, delete."""
+
+    @pytest.fixture
+    def jobs(self, mongo: Any) -> Jobs:
+        return Jobs(lambda: mongo.database["jobs"])
+
+    @pytest.fixture
+    def bucket(self, mongo: Any) -> Bucket:
+        return Bucket(mongo, "videos")
+
+    def test_no_job_begins_and_none_is_committed(self, jobs: Jobs, fill: Callable[..., None]) -> None:
+        run = begun(jobs)
+        fill("insert", "update")
+
+        with pytest.raises(StorageFullError):
+            jobs.begin(OWNER, "a@demo.example", "a.mp4")
+        for write in (
+            lambda: jobs.uploaded(run, 1, "00"),
+            lambda: jobs.extend(run),
+            lambda: jobs.take("convert", run.job_id),
+            lambda: jobs.converted(run, {}, {}, timedelta(days=1)),
+            lambda: jobs.cleaned(run.job_id, run.file_id),
+        ):
+            with pytest.raises(StorageFullError):
+                write()
+        assert jobs.get(run.job_id, OWNER)
+
+    def test_no_chunk_is_stored_and_no_file_completed(self, bucket: Bucket, fill: Callable[..., None]) -> None:
+        stored = bucket.writer(ObjectId())
+        stored.finish()
+        writer = bucket.writer(ObjectId())
+        fill("insert")
+
+        with pytest.raises(StorageFullError):
+            writer.write(bytes(BATCH_CHUNKS * CHUNK_BYTES))
+        with pytest.raises(StorageFullError):
+            writer.close("a.mp4", {})
+        with pytest.raises(StorageFullError):
+            stored.close("empty.mp4", {})
+        bucket.delete(writer.file_id)
+
+    def test_nothing_is_removed_where_that_takes_room(
+        self, jobs: Jobs, bucket: Bucket, fill: Callable[..., None]
+    ) -> None:
+        run = begun(jobs)
+        fill("delete")
+
+        with pytest.raises(StorageFullError):
+            bucket.delete(run.file_id)
+        with pytest.raises(StorageFullError):
+            jobs.forget(run.job_id)

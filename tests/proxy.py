@@ -1,20 +1,26 @@
-"""A TCP proxy that can go silent or cut its connections, for what a network does and a killed server does not."""
+"""A TCP proxy that can go silent, be slow or cut its connections: what a network does and a killed server does not."""
 
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 
 
 class Proxy:
-    """Passes every connection on to a port of this machine; the switches concern the connections open by then."""
+    """Passes every connection on to a port of this machine; the switches concern the connections open by then.
+
+    But for `delay`: all answers, a server's greeting among them, begin to come back so many seconds late.
+    """
 
     def __init__(self, target: int) -> None:
+        self.delay = 0.0
         self._target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._silent: set[socket.socket] = set()  # what comes from these goes nowhere
+        self._asked: set[socket.socket] = set()  # the next that comes from these is the beginning of an answer
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> "Proxy":
@@ -47,7 +53,7 @@ class Proxy:
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
-    def _start(self, work: object, *arguments: socket.socket) -> None:
+    def _start(self, work: object, *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments)  # type: ignore[arg-type]
         self._threads.append(thread)
         thread.start()
@@ -58,14 +64,24 @@ class Proxy:
                 client, _ = self._server.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                client.close()
+                continue
             self._pairs.append((client, server))
-            self._start(self._pass_on, client, server)
-            self._start(self._pass_on, server, client)
+            self._asked.add(server)
+            self._start(self._pass_on, client, server, True)
+            self._start(self._pass_on, server, client, False)
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, asks: bool) -> None:
         with contextlib.suppress(OSError):
             while piece := source.recv(65536):
+                if source in self._asked:
+                    self._asked.discard(source)
+                    time.sleep(self.delay)
+                if asks:
+                    self._asked.add(target)
                 if source not in self._silent:
                     target.sendall(piece)
         with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
-HANG, RESET = -1, -2
+HANG, RESET, DIES = -1, -2, -3
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,10 @@ class Seen:
 
 
 class Sink:
-    """Answers each event by its list of statuses (or HANG, RESET), then 200; notes calls, how many at once, cuts."""
+    """Answers each event by its list of statuses, then 200; notes calls, how many at once, cuts.
+
+    Beside a status: HANG until released or cut, RESET the connection, DIES in the middle of a 200.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, list[int]] = defaultdict(list)
@@ -73,7 +76,9 @@ class Sink:
                 self._now -= 1
 
     def _give(self, request: BaseHTTPRequestHandler, event_id: str, answer: int) -> None:
-        if answer == RESET:
+        if answer in (RESET, DIES):
+            if answer == DIES:
+                request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-")
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.connection.close()
             return

@@ -18,7 +18,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from functions.common.mongo import Document, Mongo, budget
+from functions.common.mongo import Document, Mongo, budget, writing
 
 CHUNK_BYTES = 261_120  # 255 KiB, the drivers' own default
 BATCH_CHUNKS = 8  # 2 MiB: what is stored or fetched at once
@@ -106,7 +106,7 @@ class Bucket:
 
     def delete(self, file_id: ObjectId) -> None:
         """Removes the file or what there is of it; no error when nothing is there."""
-        with budget():
+        with budget(), writing():
             self._files.delete_one({"_id": file_id})
             self._chunks.delete_many({"files_id": file_id})
 
@@ -121,25 +121,30 @@ class Writer:
         self._next = 0
         self.length = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of it may be stored."""
+        return self._next > 0
+
     def write(self, data: bytes | memoryview) -> None:
         """Appends `data`; stores a batch of chunks whenever one is full."""
         self._buffer += data
         self.length += len(data)
         if len(self._buffer) >= BATCH_CHUNKS * CHUNK_BYTES:
-            self._store(len(self._buffer) // CHUNK_BYTES)
+            self._insert(self._take(len(self._buffer) // CHUNK_BYTES))
 
     def finish(self, head: bytes = b"") -> None:
         """Stores all that is still held back; the file's first bytes become `head`."""
-        self._store(-(-len(self._buffer) // CHUNK_BYTES))
+        rest = self._take(-(-len(self._buffer) // CHUNK_BYTES))
         if self._first is not None:
-            with budget():
-                self._chunks.insert_one(self._document(0, head + self._first[len(head) :]))
+            rest.append(self._document(0, head + self._first[len(head) :]))
             self._first = None
+        self._insert(rest)
 
     def close(self, filename: str, metadata: dict[str, Any]) -> None:
         """Completes the file: all chunks are stored, then its files document."""
         self.finish()
-        with budget():
+        with budget(), writing():
             self._files.insert_one(
                 {
                     "_id": self.file_id,
@@ -153,7 +158,7 @@ class Writer:
 
     def abort(self) -> None:
         """Removes what was stored."""
-        with budget():
+        with budget(), writing():
             self._files.delete_one({"_id": self.file_id})
             self._chunks.delete_many({"files_id": self.file_id})
 
@@ -163,7 +168,8 @@ class Writer:
         self._buffer.clear()
         self._first, self._next, self.length = None, 0, 0
 
-    def _store(self, count: int) -> None:
+    def _take(self, count: int) -> list[Document]:
+        """Takes so many chunks out of the buffer, but for the file's first one."""
         documents = []
         with memoryview(self._buffer) as view:
             for index in range(count):
@@ -174,8 +180,11 @@ class Writer:
                     documents.append(self._document(self._next, data))
                 self._next += 1
         del self._buffer[: count * CHUNK_BYTES]
+        return documents
+
+    def _insert(self, documents: list[Document]) -> None:
         if documents:
-            with budget():
+            with budget(), writing():
                 self._chunks.insert_many(documents)
 
     def _document(self, n: int, data: bytes) -> Document:

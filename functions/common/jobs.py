@@ -43,7 +43,7 @@ from functions.common.jobrecord import (
     leases,
     ready,
 )
-from functions.common.mongo import Document
+from functions.common.mongo import Document, writing
 
 # Until a mail that was put off is tried again, the last one over and over, and until that ends: in units of a minute.
 MAIL_WAITS = (1, 5, 15, 60, 240)
@@ -75,7 +75,8 @@ class Jobs(Records):
             job["key"] = {"value": key, "until": time + KEY_LASTS}
             self._move({"owner": owner, "key.value": key, "key.until": {"$lte": time}}, {}, unset={"key": ""})
         try:
-            self._of().insert_one(job)
+            with writing():
+                self._of().insert_one(job)
         except DuplicateKeyError:
             return None
         return Run("upload", job, token, file_id)
@@ -111,7 +112,8 @@ class Jobs(Records):
 
     def forget(self, job_id: str) -> bool:
         """Removes the record of a discarded job; never one with litter."""
-        return self._of().delete_one({"_id": job_id, "discarded": True, "litter": []}).deleted_count == 1
+        with writing():
+            return self._of().delete_one({"_id": job_id, "discarded": True, "litter": []}).deleted_count == 1
 
     # -- leases ------------------------------------------------------------------------------------------------
 
@@ -198,7 +200,8 @@ class Jobs(Records):
 
     def cleaned(self, job_id: str, file_id: ObjectId) -> None:
         """A file of the job's litter is gone, chunks and all."""
-        self._of().update_one({"_id": job_id}, {"$pull": {"litter": {"file_id": file_id}}})
+        with writing():
+            self._of().update_one({"_id": job_id}, {"$pull": {"litter": {"file_id": file_id}}})
 
     # -- the owner ---------------------------------------------------------------------------------------------
 
@@ -239,7 +242,8 @@ class Jobs(Records):
         parts = {"$inc": inc, "$unset": unset, "$push": push, "$addToSet": add}
         update: Document = {"$set": change | {"updated": self._now()}}
         update |= {operator: part for operator, part in parts.items() if part}
-        return self._of().find_one_and_update(filter_, update, return_document=ReturnDocument.AFTER)
+        with writing():
+            return self._of().find_one_and_update(filter_, update, return_document=ReturnDocument.AFTER)
 
     def _until(self, time: datetime) -> datetime:
         return time + timedelta(seconds=self.lease_seconds)

@@ -11,6 +11,8 @@ from functions.common.mongo import AWAY
 
 log = logging.getLogger(__name__)
 
+END_SECONDS = 0.1
+
 
 class Lease:
     """`with Lease(jobs, run, seconds) as lease:` extends the lease up to the run's own limit of `seconds`.
@@ -36,7 +38,8 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join()
+        # An extension on its way to a slow database is not waited for: it matches nothing once the run has ended.
+        self._thread.join(END_SECONDS)
 
     def _keep(self) -> None:
         every = self._jobs.lease_seconds / 4

@@ -14,8 +14,8 @@ from functions.common import logs, settings
 from functions.common.files import MP3S, VIDEOS, Bucket
 from functions.common.mongo import AWAY, Mongo
 from functions.common.publisher import Publisher
-from functions.janitor import parking, rounds
-from functions.janitor.upkeep import Times, Upkeep
+from functions.janitor import parking, rounds, survey
+from functions.janitor.upkeep import Times
 
 log = logging.getLogger("functions.janitor")
 
@@ -42,7 +42,7 @@ def main(full: bool) -> None:
     logs.configure("janitor", loaded.log_level)
     mongo = Mongo(loaded.mongo_url)
     times = Times(dead_upload=loaded.dead_upload_seconds, redrive=loaded.redrive_seconds)
-    jobs = Upkeep(lambda: mongo.database["jobs"], times)
+    jobs = survey.Survey(lambda: mongo.database["jobs"], times)
     buckets = {name: Bucket(mongo, name) for name in (VIDEOS, MP3S)}
     publisher = Publisher(loaded.rabbitmq_url)
     try:
@@ -50,12 +50,16 @@ def main(full: bool) -> None:
         done["published"] = rounds.publish_pending(jobs, publisher, loaded.pending_seconds)
         if full or datetime.now(UTC).minute == 0:
             done["orphans"] = rounds.remove_orphans(jobs, buckets, loaded.orphan_seconds)
-        done["parked"] = parking.park(loaded.rabbitmq_url)
+        depths: dict[str, int] = {}
+        try:
+            done["parked"] = parking.park(loaded.rabbitmq_url)
+            depths = survey.queues(loaded.rabbitmq_url)
+        except parking.UNREACHABLE as error:
+            log.warning("RabbitMQ is away", extra={"reason": str(error) or type(error).__name__})
+        log.info(survey.MESSAGE, extra={"jobs": jobs.jobs(), "queues": depths})
     except AWAY as error:
         log.error("MongoDB is away", extra={"reason": str(error)})
         sys.exit(1)
-    except parking.UNREACHABLE as error:
-        log.warning("RabbitMQ is away", extra={"reason": str(error) or type(error).__name__})
     finally:
         publisher.close()
     if any(done.values()):

@@ -7,10 +7,13 @@ names none would come back each minute for ever; after REJECTIONS it goes to the
 import json
 import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 log = logging.getLogger(__name__)
@@ -20,19 +23,26 @@ REJECTIONS = 10
 MESSAGES = 500  # looked at in a round
 HEARTBEAT_SECONDS = 10  # ends the connection to a broker that is frozen
 
-UNREACHABLE: tuple[type[Exception], ...] = (AMQPError, OSError)
+# A broker that accepts and then says nothing raises the second, which pika does not count among the first.
+UNREACHABLE: tuple[type[Exception], ...] = (AMQPError, AMQPConnectorException, OSError)
 
 
 def park(url: str) -> int:
     """Parks what is hopeless, confirmed, and gives the rest back at once. Returns how many; raises UNREACHABLE."""
+    with connected(url) as channel:
+        channel.confirm_delivery()
+        return sum(_look_through(channel, queue, MESSAGES // len(RETRY_QUEUES)) for queue in RETRY_QUEUES)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[BlockingChannel]:
+    """A channel to the broker, for a moment. Raises UNREACHABLE, within seconds."""
     parameters = pika.URLParameters(url)
     parameters.connection_attempts, parameters.heartbeat = 1, HEARTBEAT_SECONDS
     parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
     connection = pika.BlockingConnection(parameters)
     try:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        return sum(_look_through(channel, queue, MESSAGES // len(RETRY_QUEUES)) for queue in RETRY_QUEUES)
+        yield connection.channel()
     finally:
         if connection.is_open:
             connection.close()

@@ -12,7 +12,7 @@ from functions.common.failures import FAILURES
 from functions.common.files import VIDEOS
 from functions.common.jobrecord import ANNOUNCE, TERMINAL, UNFINISHED, dead, leases, not_before_passed, now
 from functions.common.jobs import Jobs
-from functions.common.mongo import Document
+from functions.common.mongo import Document, writing
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Upkeep(Jobs):
         }
         forgotten = 0
         for filter_ in ({"discarded": True, "litter": []}, old | {"litter": []}):
-            forgotten += self._of().delete_many(filter_).deleted_count
+            with writing():
+                forgotten += self._of().delete_many(filter_).deleted_count
         return forgotten
 
     def names(self, file_id: ObjectId) -> bool:

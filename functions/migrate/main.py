@@ -1,4 +1,4 @@
-"""One-shot program `python -m functions.migrate.main`: MySQL's schema and MongoDB's indexes.
+"""One-shot program `python -m functions.migrate.main`: MySQL's schema, MongoDB's indexes, the functions' accounts.
 
 Safe to run again and safe to run twice at once. Schema steps are numbered SQL files; each runs once.
 """
@@ -8,25 +8,35 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pymongo.errors import OperationFailure
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from functions.common import files, jobrecord, logs, mysql, settings
 from functions.common.mongo import AWAY, Mongo
+from functions.migrate import accounts
 
 log = logging.getLogger("functions.migrate")
 
 LOCK_SECONDS = 30
-FAILURES: tuple[type[Exception], ...] = (settings.SettingsError, TimeoutError, *mysql.AWAY, *AWAY)
+FAILURES: tuple[type[Exception], ...] = (
+    settings.SettingsError,
+    accounts.AccountsError,
+    TimeoutError,
+    OperationFailure,  # such as an account that may not make others
+    *mysql.AWAY,
+    *AWAY,
+)
 STEPS = sorted(Path(__file__).parent.glob("mysql/*.sql"))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the databases are; both accounts may change schemas."""
+    """Where the databases are; both accounts may change schemas, and make accounts if there is an `accounts_dir`."""
 
     mysql_url: str = field(repr=False)
     mongo_url: str = field(repr=False)
+    accounts_dir: str = ""
     log_level: str = "INFO"
 
 
@@ -61,12 +71,16 @@ def migrate_mongo(mongo: Mongo) -> None:
 
 
 def main() -> None:
-    """Migrates both databases; ends with a message and status 1 when one is away."""
+    """Migrates both databases, makes the accounts if asked to; ends with a message and status 1 when it cannot."""
     try:
         loaded = settings.load(Settings)
         logs.configure("migrate", loaded.log_level)
+        mongo = Mongo(loaded.mongo_url)
         migrate_mysql(loaded.mysql_url)
-        migrate_mongo(Mongo(loaded.mongo_url))
+        migrate_mongo(mongo)
+        if loaded.accounts_dir:
+            accounts.make_mysql(loaded.mysql_url, Path(loaded.accounts_dir))
+            accounts.make_mongo(mongo, Path(loaded.accounts_dir))
     except FAILURES as error:
         sys.exit(f"not migrated: {error}")
 

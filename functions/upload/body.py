@@ -1,6 +1,7 @@
 """The uploaded file inside a request's body, piece by piece: raw, or the field `file` of a multipart form."""
 
 import socket
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,8 @@ _NAME_BYTES = 255
 class Body:
     """Iterates over the file's bytes; raises the 400 problem when the body ends early or is no proper form.
 
-    Once the process has to end it raises the 503 problem, also out of a read that waits for a slow client.
+    `received` is when something of it last came (monotonic). Once the process has to end it raises the 503 problem,
+    also out of a read that waits for a slow client.
     """
 
     def __init__(self, request: Request, draining: Draining = PROCESS) -> None:
@@ -28,6 +30,7 @@ class Body:
         self._draining = draining
         self._declared = request.content_length
         self._received = 0
+        self.received = time.monotonic()
         self.is_form = request.mimetype == "multipart/form-data"
         self.filename = _clean(request.args.get("filename", ""))
         self._pieces = self._form() if self.is_form else self._raw()
@@ -73,6 +76,7 @@ class Body:
         except OSError:
             raise _incomplete() from None
         self._received += len(piece)
+        self.received = time.monotonic() if piece else self.received
         if not piece and self._declared is not None and self._received < self._declared:
             raise _incomplete()
         return piece

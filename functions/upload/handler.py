@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import re
-import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -18,20 +17,21 @@ from functions.common.jobs import Jobs
 from functions.common.killpoints import reach
 from functions.common.lease import Lease
 from functions.common.logs import fields
-from functions.common.mongo import AWAY, Document, budget
+from functions.common.mongo import AWAY, Document, StorageFullError, budget
 from functions.common.publisher import Publisher
 from functions.common.tokens import Account, Verifier
 from functions.common.views import job_view
 from functions.common.web import Problem, Route, answer
 from functions.upload.body import FORM_BYTES, Body
 from functions.upload.media import HEAD_BYTES, looks_like_media
+from functions.upload.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 RUN_SECONDS = 600
-ANSWER_SECONDS = 10.0  # from the end of the body
-RESERVE_SECONDS = 2.0  # of these, kept for the answer itself
-UNDO_SECONDS = 1.5
+UNDO_SECONDS = 0.75  # with what an upload may wait, less than the 10 s in which an answer has to come
+ANNOUNCE_SECONDS = 0.75  # with less left it is not tried: an operation that is broken off costs its connection
+FULL_RETRY_SECONDS = 60
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -75,9 +75,11 @@ def create(services: Services, request: Request) -> Response:
     body = Body(request)
     try:
         job = _accept(services, account, body, _key(request))
-    except Problem:
+    except (Problem, StorageFullError) as refusal:
         # What is refused only now is read to its end: the answer would else reach the client as a reset.
         body.drain(services.max_bytes + FORM_BYTES)
+        if isinstance(refusal, StorageFullError):
+            raise _storage_full(refusal) from refusal
         raise
     headers = {"Location": f"/v1/jobs/{job['_id']}", "Retry-After": "2"}
     return answer(job_view(job), 202, headers)
@@ -91,14 +93,15 @@ def _key(request: Request) -> str | None:
 
 
 def _accept(services: Services, account: Account, body: Body, key: str | None) -> Document:
-    with budget():
+    waiting = Waiting()
+    with waiting:
         known = services.jobs.of_key(account.id, key) if key else None
     if known and known["state"] != "uploading":
         return _replayed(services, known, body)
     head = body.head(HEAD_BYTES)
     if not looks_like_media(head):
         raise Problem(415, "not_media", "This does not look like a video or sound file.")
-    with budget():
+    with waiting:
         if known:
             run = services.jobs.take_over(known, body.filename)
         else:
@@ -109,10 +112,12 @@ def _accept(services: Services, account: Account, body: Body, key: str | None) -
             409, "in_flight", "The upload under this Idempotency-Key is still under way.", {"Retry-After": "5"}
         )
     with fields(job=run.job_id):
-        job, body_end = _store(services, account, run, body, head)
+        job = _store(services, account, run, body, head, waiting)
         log.info("video stored", extra={"bytes": job["video"]["length"]})
         reach("U4")
-        _announce(services, job, body_end)
+        # After the commit nothing makes an error of the 202: what there is no time for is left to the janitor.
+        if waiting.left > ANNOUNCE_SECONDS:
+            outbox.announce(services.jobs, services.publisher, job, "video", waiting.left)
         reach("U7")
     return job
 
@@ -140,14 +145,20 @@ def _too_large(services: Services) -> Problem:
     return Problem(413, "too_large", f"A file may be at most {services.max_bytes} bytes long.")
 
 
-def _store(services: Services, account: Account, run: Run, body: Body, head: bytes) -> tuple[Document, float]:
+def _storage_full(reason: StorageFullError) -> Problem:
+    log.error("MongoDB has no room", extra={"reason": str(reason)})
+    detail = "There is no room for another video at the moment. Please try again later."
+    return Problem(507, "storage_full", detail, {"Retry-After": str(FULL_RETRY_SECONDS)})
+
+
+def _store(services: Services, account: Account, run: Run, body: Body, head: bytes, waiting: Waiting) -> Document:
     writer = services.videos.writer(run.file_id)
-    body_end = 0.0
     try:
         with Lease(services.jobs, run, RUN_SECONDS) as lease:
             digest = _copy(services, chain([head], body), writer, lease)
-            body_end = time.monotonic()
-            with budget():
+            if writer.begun:
+                waiting.renew(body.received)
+            with waiting:
                 writer.close(body.filename, {"owner": account.id, "job": run.job_id, "sha256": digest})
                 reach("U3")
                 job = services.jobs.uploaded(run, writer.length, digest)
@@ -156,9 +167,9 @@ def _store(services: Services, account: Account, run: Run, body: Body, head: byt
     except BaseException:
         # A commit that had no answer may have happened.
         if committed := _undo(services, run):
-            return committed, body_end
+            return committed
         raise
-    return job, body_end
+    return job
 
 
 def _copy(services: Services, pieces: "chain[bytes]", writer: Writer, lease: Lease) -> str:
@@ -191,9 +202,3 @@ def _undo(services: Services, run: Run) -> Document | None:
     except AWAY:
         log.warning("an upload could not be undone, the janitor will", extra={"job": run.job_id})
     return None
-
-
-def _announce(services: Services, job: Document, body_end: float) -> None:
-    left = ANSWER_SECONDS - RESERVE_SECONDS - (time.monotonic() - body_end)
-    if left > 0:
-        outbox.announce(services.jobs, services.publisher, job, "video", left)

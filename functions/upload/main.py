@@ -1,6 +1,6 @@
 """Upload: keeps a video, writes the job, asks for its conversion.
 
-POST /v1/jobs   202 with Location and the job; 400 401 409 413 415, 503 when MongoDB is away
+POST /v1/jobs   202 with Location and the job; 400 401 409 413 415 422, 503 when MongoDB is away, 507 when it is full
 POST /upload    the original's call, the same answer
 GET  /check     204 401 403: what the gateway asks before it lets a body through; reads headers only
 All: 404 405.

@@ -1,6 +1,7 @@
 """What the database holds, looked at behind the system's back."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pymongo
@@ -17,6 +18,12 @@ class Stored:
     def counts(self) -> dict[str, int]:
         names = ("jobs", "videos.files", "videos.chunks", "mp3s.files", "mp3s.chunks")
         return {name: self._database[name].count_documents({}) for name in names}
+
+    def has(self, bucket: str, file_ids: Iterable[Any]) -> bool:
+        """Whether there is anything of these files, be it a single chunk."""
+        ids = {"$in": list(file_ids)}
+        chunks = self._database[f"{bucket}.chunks"].find_one({"files_id": ids}, {"_id": 1})
+        return bool(chunks or self._database[f"{bucket}.files"].find_one({"_id": ids}))
 
     def quiet(self) -> None:
         """Waits until nothing is under way, so that what an earlier test began is not counted."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import pymongo
 import pytest
 
 from tests import media
@@ -33,14 +32,6 @@ def terminated(stack: Any, name: str) -> Iterator[None]:
     finally:
         child.release()
         stack.await_ready(name)
-
-
-@pytest.fixture
-def records(stack: Any) -> Iterator[Any]:
-    """The job records themselves."""
-    client: Any = pymongo.MongoClient(stack.env("download")["MONGO_URL"])
-    yield client.get_default_database()["jobs"]
-    client.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A kill at each of the 22 points (functions/common/killpoints.py): nothing lost, nothing left, nothing twice."""
 
-import math
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,16 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import pytest
 import requests
 
-from local import rabbitmq
 from tests import media
 from tests.e2e.account import Account, until
+from tests.e2e.outcome import only_one_mail_came, only_one_mp3_is_left
 from tests.e2e.stored import Stored
 
-CHUNK_BYTES = 261_120
 TWICE = ("N4", "N5")  # the mail server may have the mail, and nobody knows: it goes out again
 
 
@@ -54,35 +50,6 @@ def clip() -> bytes:
     return media.make("wav", seconds=25)
 
 
-@pytest.fixture
-def records(stack: Any) -> Iterator[Any]:
-    """The job records themselves."""
-    client: Any = pymongo.MongoClient(stack.env("download")["MONGO_URL"])
-    yield client.get_default_database()["jobs"]
-    client.close()
-
-
-@pytest.fixture
-def settled(stack: Any, records: Any) -> Callable[[str], dict[str, Any]]:
-    """Waits until nothing is to be done for a job any more, anywhere; its record."""
-
-    def found(job_id: str) -> dict[str, Any] | None:
-        # That of `video` may stay pending: once the job is converting, nobody asks any more whether it was announced.
-        at_rest = {"mail.state": "sent", "litter": [], "outbox.mp3.state": "sent"}
-        free = {f"work.{stage}.token": {"$exists": False} for stage in ("upload", "convert", "notify")}
-        job: dict[str, Any] | None = records.find_one({"_id": job_id, **at_rest, **free})
-        return job if job and no_message_is_left(stack) else None
-
-    return lambda job_id: dict(until(lambda: found(job_id), 90, f"job {job_id} is at rest"))
-
-
-def no_message_is_left(stack: Any) -> bool:
-    # A source that retries holds its message, and the broker counts only what nobody holds: so nobody may.
-    with stack.away("source-video"), stack.away("source-mp3"):
-        time.sleep(0.5)
-        return not any(rabbitmq.depths(stack.rabbitmq_url).values())
-
-
 def post(account: Account, clip: bytes, key: str) -> requests.Response | None:
     """An upload as a program makes it that may be cut off; None: no answer, or none of ours."""
     try:
@@ -103,23 +70,6 @@ def accepted(account: Account, clip: bytes, key: str) -> str:
         return str(answer.json()["id"])
 
     return str(until(answered, 60, "a 202"))
-
-
-def only_one_mp3_is_left(account: Account, stored: Stored, before: dict[str, int], job: dict[str, Any]) -> None:
-    assert (job["state"], job.get("error")) == ("done", None)
-    expected = dict(before)
-    expected["jobs"] += 1
-    expected["mp3s.files"] += 1
-    expected["mp3s.chunks"] += math.ceil(job["mp3"]["length"] / CHUNK_BYTES)
-    stored.settles(expected)
-    answer = account.call("GET", f"/v1/mp3s/{job['mp3']['file_id']}")
-    assert len(answer.content) == job["mp3"]["length"]
-
-
-def only_one_mail_came(account: Account, most: int = 1) -> None:
-    mails = account.inbox()
-    assert 1 <= len(mails) <= most
-    assert len({mail["message_id"] for mail in mails}) == 1
 
 
 @pytest.mark.parametrize("point", ["U1", "U2", "U3"])

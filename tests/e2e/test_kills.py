@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests import media
 from tests.e2e.account import Account, until
+from tests.e2e.stored import Stored
 
 
 def tree(pid: int) -> list[int]:
@@ -52,3 +54,27 @@ def test_the_job_still_ends_done_once(stack: Any, account: Account, long_clip: b
     assert abs(job["result"]["duration"] - 900) < 0.1
     assert len(account.mails()) == 1
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_video_that_kills_every_conversion_is_given_up_with_one_mail(
+    stack: Any, account: Account, stored: Stored, records: Any
+) -> None:
+    before, child = stored.counts(), stack.child("convert")
+    program = child.program
+    # Without KILL_FLAG it dies there each time; a short lease, so that the next attempt need not wait long.
+    poison = {"KILL_POINT": "C3", "LEASE_SECONDS": "1"}
+    try:
+        with stack.away("convert"):
+            child.program = replace(program, environment={**program.environment, **poison})
+
+        job = account.ended(account.upload(media.make("wav", seconds=5), "poison.wav"), 150)
+
+        assert (job["state"], job["error"]["code"], job["mp3"]) == ("failed", "gave_up", None)
+        (mail,) = account.mails()
+        assert job["error"]["detail"] in mail["text"].replace("\n", " ")
+        stored.settles(before | {"jobs": before["jobs"] + 1})
+        assert records.find_one({"_id": job["id"]})["work"]["convert"]["attempts"] == 6  # the sixth only says so
+    finally:
+        with stack.away("convert"):
+            child.program = program
+    assert len(account.inbox()) == 1

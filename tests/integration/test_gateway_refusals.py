@@ -100,6 +100,20 @@ def test_a_body_over_the_limit_is_too_large(nginx: Gateway, path: str, length: i
     connection.close()
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_full_storage_reaches_the_client_as_upload_says_it(nginx: Gateway, chunked: bool) -> None:
+    own = b'{"code":"storage_full"}'
+    nginx.functions["upload"].answers["/v1/jobs"] = says(507, own, Retry_After="60")
+    connection = HTTPConnection("127.0.0.1", nginx.port, timeout=30)
+    pieces = (b"x" * 100_000 for _ in range(LIMIT // 100_000))
+    connection.request("POST", "/v1/jobs", pieces if chunked else b"x" * LIMIT, encode_chunked=chunked)
+    response = connection.getresponse()
+
+    assert (response.status, response.headers["Retry-After"], response.read()) == (507, "60", own)
+    assert nginx.functions["upload"].seen[-1].body_length == LIMIT
+    connection.close()
+
+
 def test_a_body_of_just_the_limit_passes(nginx: Gateway) -> None:
     status, _, _ = call(nginx, "POST", "/v1/jobs", b"x" * LIMIT)
 

@@ -79,6 +79,11 @@ def test_what_names_a_job_is_left_to_its_job_and_comes_back(
     assert waiting(channel, "parked") == 0
 
 
+def test_a_broker_that_accepts_and_says_nothing_is_away_and_no_surprise(backing: Any) -> None:
+    with backing.frozen("rabbitmq"), pytest.raises(parking.UNREACHABLE):
+        parking.park(backing.rabbitmq_url)
+
+
 @pytest.mark.parametrize(
     ("body", "names"),
     [

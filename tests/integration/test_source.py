@@ -7,6 +7,8 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from functions.common import events
-from tests.broker import Broker, private_broker, purge, ready, take, wait_for
-from tests.sink import HANG, RESET, Sink
+from tests.broker import QUEUES, RETRY_DELAY_MS, Broker, private_broker, purge, ready, take, wait_for
+from tests.sink import DIES, HANG, RESET, Sink
 
 PROGRAM = Path(__file__).parents[2] / "rabbitmq-source" / "source.py"
 
@@ -193,6 +195,48 @@ def test_a_call_that_takes_too_long_is_cut_and_made_again(start: Start, channel:
     wait_for(lambda: sink.cut == [event_id] * 2, "the function to see its caller leave")
 
 
+TROUBLES = [400, 409, 500, 503, HANG, RESET, DIES]
+IMPATIENT = {"PARALLELISM": "8", "TIMEOUT_SECONDS": "0.5", "RETRIES": "1"}
+
+
+def times(source: Source, event_id: str) -> list[datetime]:
+    """When the event was rejected."""
+    return [datetime.fromisoformat(line["time"]) for line in source.lines("rejected") if line["event"] == event_id]
+
+
+def test_whatever_a_function_does_each_message_is_acknowledged_once(
+    start: Start, channel: BlockingChannel, sink: Sink
+) -> None:
+    sent = {send(channel): trouble for trouble in TROUBLES for _ in range(3)}
+    sink.answers.update({event_id: [trouble] * 2 for event_id, trouble in sent.items()})
+
+    source = start(**IMPATIENT).consuming()
+
+    wait_for(lambda: len(source.lines("delivered")) == len(sent), "all deliveries", 60)
+    assert sorted(line["event"] for line in source.lines("delivered")) == sorted(sent)
+    for event_id, trouble in sent.items():
+        assert len(times(source, event_id)) == (2 if trouble in (400, 409, 500) else 1)
+    assert source.end(signal.SIGTERM) == 0
+    assert [ready(channel, queue) for queue in QUEUES] == [0] * len(QUEUES)
+
+
+def test_a_function_that_never_recovers_loses_no_message_and_is_called_no_more_often_than_the_delay_allows(
+    start: Start, channel: BlockingChannel, sink: Sink
+) -> None:
+    sent = {send(channel): trouble for trouble in TROUBLES}
+    sink.answers.update({event_id: [trouble] * 1000 for event_id, trouble in sent.items()})
+    source = start(**IMPATIENT).consuming()
+    wait_for(lambda: all(len(times(source, event_id)) >= 2 for event_id in sent), "two laps of each", 60)
+
+    assert source.end(signal.SIGTERM) == 0
+
+    assert not source.lines("delivered")
+    wait_for(lambda: ready(channel, "video") + ready(channel, "video.retry") == len(sent), "all to be back")
+    for event_id in sent:
+        laps = times(source, event_id)
+        assert all((later - earlier).total_seconds() > RETRY_DELAY_MS / 1000 - 0.1 for earlier, later in pairwise(laps))
+
+
 def test_what_is_no_event_is_rejected_without_a_call(start: Start, channel: BlockingChannel, sink: Sink) -> None:
     source = start().consuming()
 
@@ -288,6 +332,17 @@ def test_sigterm_ends_a_source_whose_broker_is_frozen(start: Start, broker: Brok
     finally:
         broker.thaw()
     assert not source.lines("connection lost")  # it did not wait for the heartbeat to tell
+
+
+def test_a_source_that_finds_its_broker_frozen_consumes_once_it_is_thawed(start: Start, broker: Broker) -> None:
+    broker.freeze()
+    try:
+        source = start()
+        wait_for(lambda: source.lines("no broker"), "its first try")
+    finally:
+        broker.thaw()
+
+    source.consuming()
 
 
 def test_after_sigkill_the_held_messages_come_again_under_the_same_id(

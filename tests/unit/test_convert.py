@@ -202,6 +202,19 @@ def test_a_database_that_is_away_fails_no_job_however_often(world: World) -> Non
     assert world.job(job_id)["state"] == "done"
 
 
+@pytest.mark.parametrize("refused", [["insert"], ["insert", "update"], ["insert", "update", "delete"]])
+def test_a_full_storage_is_not_the_videos_fault_and_counts_nothing(world: World, refused: list[str]) -> None:
+    job_id = world.queued()
+    world.mongo.database.refused = refused
+    assert [world.deliver(job_id) for _ in range(2 * ATTEMPTS)] == [503] * 2 * ATTEMPTS
+
+    world.mongo.database.refused = []
+    assert world.deliver(job_id) == 200
+    job = world.job(job_id)
+    assert (job["state"], job["work"]["convert"]["attempts"]) == ("done", 1)
+    assert world.mongo.everything() == {"jobs": 1, "mp3s.files": 1, "mp3s.chunks": 2}
+
+
 def test_a_mistake_of_ours_is_not_hidden(world: World) -> None:
     job_id = world.queued()
     world.ends = fail_with(KeyError("bug"))

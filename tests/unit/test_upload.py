@@ -201,6 +201,48 @@ def test_mongodb_away_is_503_and_nothing_is_published(
     assert publisher.published == []
 
 
+@pytest.mark.parametrize("room", [0, 1, 4, 9, 17])  # job, chunks, file
+@pytest.mark.parametrize("sized", [True, False])
+def test_without_room_it_is_507_once_the_body_is_read_and_nothing_is_left(
+    upload: Client, mongo: FakeMongo, publisher: FakePublisher, token_keys: Keys, room: int, sized: bool
+) -> None:
+    left, use = [room], mongo.database.use
+
+    def fills(kind: str = "find") -> None:
+        left[0] -= kind == "insert"
+        mongo.database.refused = ["insert"] if left[0] < 0 else []
+        use(kind)
+
+    mongo.database.use = fills  # type: ignore[method-assign]
+    stream = io.BytesIO(video(4_000_000))
+
+    answer = post(upload, stream, 4_000_000 if sized else None, token_keys.bearer())
+
+    assert (answer.status_code, answer.json["code"]) == (507, "storage_full")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert stream.read() == b""
+    assert mongo.everything() == {}
+    assert publisher.published == []
+
+
+def test_where_even_tidying_up_takes_room_what_is_left_is_known_to_the_janitor(
+    upload: Client, mongo: FakeMongo, token_keys: Keys
+) -> None:
+    class Filling(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 3_000_000:
+                mongo.database.refused = ["insert", "update", "delete"]
+            return super().read(size)
+
+    answer = post(upload, Filling(video(5_000_000)), 5_000_000, token_keys.bearer())
+
+    assert (answer.status_code, answer.json["code"]) == (507, "storage_full")
+    mongo.everything()
+    (record,) = mongo.database["jobs"].find()
+    assert record["state"] == "uploading"
+    assert [entry["file_id"] for entry in record["litter"]] == [record["video"]["file_id"]]
+
+
 def test_a_commit_without_an_answer_is_settled_and_answered(
     services: handler.Services, upload: Client, mongo: FakeMongo, token_keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
