@@ -20,16 +20,19 @@ from av.stream import Disposition
 
 TONES = (440.0, 660.0)  # Hz; by channel, in turn
 _WIDTH, _HEIGHT, _FPS = 160, 120, 10
+_OWN_BIT_RATE = {"flac", "alac", "tta", "wavpack", "libopencore_amrnb", "nellymoser"}  # whatever one asks for
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How one sort of file is made; a codec None leaves that stream out."""
+    """How one sort of file is made; a codec None leaves that stream out. Some codecs know one rate or channel only."""
 
     format: str
     audio: str | None = "aac"
     video: str | None = "mpeg4"
     options: dict[str, str] = field(default_factory=dict)
+    rate: int = 48_000  # Hz
+    channels: int = 2
 
 
 KINDS = {
@@ -37,27 +40,43 @@ KINDS = {
     "mp4 moov last": Kind("mp4"),
     "mp4 fragmented": Kind("mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
     "mp4 alac": Kind("mp4", audio="alac"),
+    "mp4 ac3": Kind("mp4", audio="ac3"),
+    "mp4 opus": Kind("mp4", audio="libopus"),
     "mov": Kind("mov", audio="pcm_s16le"),
+    "3gp amr": Kind("3gp", audio="libopencore_amrnb", rate=8_000, channels=1),
     "mkv": Kind("matroska"),
     "mkv mp3": Kind("matroska", audio="libmp3lame"),
+    "mkv eac3": Kind("matroska", audio="eac3"),
+    "mkv pcm": Kind("matroska", audio="pcm_s24le"),
+    "mka tta": Kind("matroska", audio="tta", video=None),
+    "mka wavpack": Kind("matroska", audio="wavpack", video=None),
     "mkv live": Kind("matroska", options={"live": "1"}),
     "webm opus": Kind("webm", audio="libopus", video="libvpx"),
     "webm vorbis": Kind("webm", audio="vorbis", video="libvpx"),
     "avi": Kind("avi", audio="libmp3lame"),
     "avi pcm": Kind("avi", audio="pcm_s16le"),
+    "avi adpcm": Kind("avi", audio="adpcm_ima_wav"),
     "ts": Kind("mpegts", video="mpeg2video"),
     "ts mp2": Kind("mpegts", audio="mp2", video="mpeg2video"),
+    "ts ac3": Kind("mpegts", audio="ac3", video="mpeg2video"),
     "mpeg": Kind("mpeg", audio="mp2", video="mpeg1video"),
     "flv": Kind("flv", video="flv"),
+    "flv nellymoser": Kind("flv", audio="nellymoser", video="flv", rate=44_100, channels=1),
     "wmv": Kind("asf", audio="wmav2", video="wmv2"),
+    "wma": Kind("asf", audio="wmav1", video=None),
     "wav": Kind("wav", audio="pcm_s16le", video=None),
     "wav float": Kind("wav", audio="pcm_f32le", video=None),
+    "wav adpcm": Kind("wav", audio="adpcm_ms", video=None),
+    "wav telephone": Kind("wav", audio="pcm_mulaw", video=None),
+    "w64": Kind("w64", audio="pcm_s16le", video=None),
     "flac": Kind("flac", audio="flac", video=None),
     "ogg": Kind("ogg", audio="vorbis", video=None),
+    "ogg flac": Kind("ogg", audio="flac", video=None),
     "opus": Kind("ogg", audio="libopus", video=None),
     "mp3": Kind("mp3", audio="libmp3lame", video=None),
     "m4a": Kind("ipod", video=None),
     "aac": Kind("adts", video=None),
+    "amr": Kind("amr", audio="libopencore_amrnb", video=None, rate=8_000, channels=1),
     "mp4 silent picture": Kind("mp4", audio=None),
     "mkv silent picture": Kind("matroska", audio=None),
 }
@@ -68,15 +87,16 @@ def make(
     kind: str,
     *,
     seconds: float = 20,
-    rate: int = 48_000,
-    channels: int = 2,
+    rate: int | None = None,
+    channels: int | None = None,
     picture_seconds: float | None = None,
     begins: float = 0,
     pause: float = 0,
 ) -> bytes:
     """The bytes of a file of `kind` whose sound lasts `seconds` (its picture `picture_seconds`, when they differ).
 
-    The sound `begins` so many seconds late, and is interrupted in its middle by a `pause` in the time stamps.
+    The sound `begins` so many seconds late, or early: then players cut off what is before zero, or shift it. It is
+    interrupted in its middle by a `pause` in the time stamps. Rate and channels are the kind's own unless given.
     """
     recipe = KINDS[kind]
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +104,8 @@ def make(
         with av.open(str(path), "w", format=recipe.format, options=recipe.options) as out:
             # Both streams must be there before the first packet writes the header.
             pictures = _pictures(out, recipe.video, seconds if picture_seconds is None else picture_seconds)
-            sounds = _delayed(_sounds(out, recipe.audio, seconds, rate, channels), begins, seconds / 2, pause)
+            tones = _sounds(out, recipe.audio, seconds, rate or recipe.rate, channels or recipe.channels)
+            sounds = _delayed(tones, begins, seconds / 2, pause)
             for _, packet in _in_order(pictures, sounds):
                 out.mux(packet)
         return path.read_bytes()
@@ -131,7 +152,8 @@ def decoded(data: bytes) -> tuple[int, list[array.array]]:
             resampler = AudioResampler(format="fltp", layout=stream.layout.name, rate=stream.rate)
             for frame in source.decode(stream):
                 for part in resampler.resample(frame):
-                    for samples, plane in zip(channels, part.planes, strict=True):
+                    # Of eight channels PyAV gives one plane too many.
+                    for samples, plane in zip(channels, part.planes[: len(channels)], strict=True):
                         samples.frombytes(bytes(plane)[: 4 * part.samples])
             return stream.rate, channels
 
@@ -181,11 +203,11 @@ def _noise(count: int, fps: int) -> Iterator[av.VideoFrame]:
 def _sounds(out: av.container.OutputContainer, codec: str | None, seconds: float, rate: int, channels: int) -> Timed:
     if codec is None:
         return iter(())
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[channels]
     stream = out.add_stream(codec, rate=rate, layout=layout)
     if codec == "vorbis":
         stream.codec_context.options = {"strict": "experimental"}
-    if not codec.startswith(("pcm", "flac", "alac")):
+    if codec not in _OWN_BIT_RATE and not codec.startswith("pcm"):
         stream.bit_rate = 128_000
     # Some encoders, Vorbis for one, know their own format only once they are open.
     stream.codec_context.open()
@@ -205,7 +227,7 @@ def _tone(seconds: float, rate: int, layout: str) -> Iterator[av.AudioFrame | No
     while done < total:
         count = min(period, total - done)
         frame = av.AudioFrame("fltp", layout, count)
-        for wave, plane in zip(waves, frame.planes, strict=True):
+        for wave, plane in zip(waves, frame.planes[:channels], strict=True):
             plane.update(wave[: 4 * count] + bytes(plane.buffer_size - 4 * count))
         frame.pts, frame.sample_rate, frame.time_base = done, rate, Fraction(1, rate)
         done += count

@@ -1,5 +1,6 @@
 """What a client may ask of a conversion: checked by upload, kept with the job, obeyed by convert."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ QUALITIES = (*(f"V{n}" for n in range(10)), *map(str, (64, 80, 96, 112, 128, 160
 MOST_SECONDS = 86_400.0
 LEAST_LUFS, MOST_LUFS = -40.0, -5.0
 MOST_CHARACTERS = 200
+OPTIONS = "options"
 _TRACK = re.compile(r"[1-9][0-9]?|[a-z]{2,3}")
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -40,7 +42,8 @@ class Options:
 
     @classmethod
     def parse(cls, given: Mapping[str, object]) -> Self:
-        """From what a client sent, by name; names that are no option are ignored. Raises OptionError."""
+        """From what a client sent, by name, and in JSON under OPTIONS; other names are ignored. Raises OptionError."""
+        given = {**given, **_object(given.get(OPTIONS, "{}"))}
         options = cls(**{name: _READERS[name](name, value) for name, value in given.items() if name in NAMES})
         if options.end is not None and options.end <= (options.start or 0.0):
             raise OptionError("`end` must lie behind `start`.")
@@ -58,6 +61,18 @@ class Options:
 
 
 NAMES = frozenset(field.name for field in fields(Options))
+
+
+def _object(text: object) -> Mapping[str, object]:
+    try:
+        found = json.loads(str(text))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise OptionError(f"`{OPTIONS}` must be a JSON object.")
+    if unknown := sorted(set(found) - NAMES):
+        raise OptionError(f"`{OPTIONS}` knows no `{unknown[0][:50]}`.")
+    return found
 
 
 def _number(least: float, most: float) -> Callable[[str, object], float]:

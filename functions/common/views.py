@@ -16,6 +16,7 @@ def job_view(job: Document) -> dict[str, Any]:
         "updated": _time(job["updated"]),
         "filename": job["video"]["filename"],
         "length": job["video"].get("length"),
+        "options": job.get("options", {}),
         "progress": job["progress"],
         "mail": job.get("mail", {}).get("state"),
         "mp3": _mp3_view(mp3, job["expires"]) if mp3 else None,

@@ -1,5 +1,10 @@
-"""The parent's side of a conversion: serves the source to the child, takes the MP3, says how it ended."""
+"""The parent's side of a conversion: serves the source to the child, takes the MP3, says how it ended.
 
+A crafted file may have taken the child over, so what it says is held against what can be: a figure or a flood that no
+honest child sends ends it.
+"""
+
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +21,10 @@ __all__ = ["ChildDied", "MediaError", "NotCopyable", "Result", "Stopped", "conve
 # What a child may find; the other codes are the parent's.
 _CODES = frozenset({"no_audio", "corrupt", "unsupported", "no_such_track", "nothing_left", "too_long"})
 MOST_SECONDS = 4 * 3600.0  # of sound; what lasts longer is taken for a bomb
-V = TypeVar("V", int, float, str)
+MOST_BYTES_A_SECOND = 41_000  # of MP3: 320 kbit/s, and the bytes that pad frames
+MOST_FRONT_BYTES = 1 << 18  # the tag and the first frame
+_WORD = re.compile(r"[a-z0-9_]{1,32}")
+V = TypeVar("V", int, float)
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,8 @@ class _Conversation:
 
     def _store(self, data: bytes) -> None:
         self.written += len(data)
+        if self.written > MOST_SECONDS * MOST_BYTES_A_SECOND + MOST_FRONT_BYTES:
+            raise WireError(f"{self.written} bytes of MP3")
         self.write(data)
 
     def _advance(self, data: bytes) -> None:
@@ -136,8 +146,9 @@ class _Conversation:
         raise NotCopyable
 
     def _conclude(self, said: dict[str, Any]) -> Result:
-        samples, rate = _figure(said, "samples", int), _figure(said, "rate", int)
-        if not 0 < len(self.head) <= self.written or samples <= 0 or rate <= 0:
+        rate = _figure(said, "rate", int, 8_000, 48_000)
+        samples = _figure(said, "samples", int, 1, MOST_SECONDS * rate)
+        if not 0 < len(self.head) <= self.written:
             raise WireError("a result without an MP3")
         self._advance(bytes([100]))
         duration = samples / rate
@@ -146,21 +157,28 @@ class _Conversation:
             duration=round(duration, 3),
             samples=samples,
             rate=rate,
-            channels=_figure(said, "channels", int),
-            codec=_figure(said, "codec", str)[:32],
+            channels=_figure(said, "channels", int, 1, 2),
+            codec=_word(said, "codec"),
             bitrate=round(8 * self.written / duration),
             bytes_read=self.chunks.bytes,
             bytes_written=self.written,
-            cpu_seconds=_figure(said, "cpu_seconds", float),
-            peak_bytes=_figure(said, "peak_bytes", int),
-            mode=_figure(said, "mode", str)[:16],
+            cpu_seconds=_figure(said, "cpu_seconds", float, 0, 1e6),
+            peak_bytes=_figure(said, "peak_bytes", int, 0, 1 << 40),
+            mode=_word(said, "mode"),
             loudness=_loudness(said),
         )
 
 
-def _figure(said: dict[str, Any], name: str, kind: type[V]) -> V:
+def _figure(said: dict[str, Any], name: str, kind: type[V], least: float, most: float) -> V:
     value = said.get(name)
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or not least <= value <= most:  # not a number is neither
+        raise WireError(f"no {name} in the result")
+    return value
+
+
+def _word(said: dict[str, Any], name: str) -> str:
+    value = said.get(name)
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
         raise WireError(f"no {name} in the result")
     return value
 
@@ -171,6 +189,6 @@ def _loudness(said: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if not isinstance(found, dict) or set(found) != {"target", "before", "after", "gain", "limited"}:
         raise WireError("no loudness in the result")
-    if not all(value is None or isinstance(value, int | float) for value in found.values()):
+    if not all(value is None or (isinstance(value, int | float) and abs(value) < 1000) for value in found.values()):
         raise WireError("no loudness in the result")
     return found

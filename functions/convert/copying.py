@@ -46,9 +46,10 @@ class Copying:
         except NotLayer3Error as error:
             raise NotCopyable from error
         yield bytes(waiting)
-        if self._stream is None:
+        if self._stream is not None:
+            self.samples = len(self._sizes) * self._stream.samples - self._skip - self._discard
+        if self.samples <= 0:  # or the header would cut off more than there is
             raise NotCopyable
-        self.samples = len(self._sizes) * self._stream.samples - self._skip - self._discard
 
     def head(self) -> bytes:
         """See Encoding."""

@@ -13,12 +13,15 @@ _NAMES = ("title", "artist", "album")
 
 
 def id3(metadata: Mapping[str, str], cover: bytes | None, options: Options) -> bytes:
-    """The tag; empty where there is nothing to say. What the source says is shortened where it is long."""
+    """The tag; empty where there is nothing to say. What the source says is shortened where it is long.
+
+    A cover of more than MOST_COVER_BYTES is left out.
+    """
     known = {name.lower(): text for name, text in metadata.items()}
     said = {name: getattr(options, name) for name in _NAMES}
     texts = {name: _line(known.get(name, "")) if text is None else text for name, text in said.items()}
     kind = next((kind for magic, kind in _PICTURES.items() if cover and cover.startswith(magic)), None)
-    has_cover = kind is not None and options.cover is not False
+    has_cover = kind is not None and len(cover or b"") <= MOST_COVER_BYTES and options.cover is not False
     if not any(texts.values()) and not has_cover:
         return b""
     tag = ID3()

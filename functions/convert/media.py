@@ -205,10 +205,10 @@ class Sound:
         """Seconds of sound that the file names and that never came, as far as it names any."""
         if self._named_end is not None:
             is_whole = self._format in formats.NAMES_WHOLE_END
-            return self._named_end - (self._timeline.last_end if is_whole else self._timeline.sound_end or 0.0)
+            missing = self._named_end - (self._timeline.last_end if is_whole else self._timeline.sound_end or 0.0)
+            return max(missing, self._unseen()) if self.codec in formats.SWALLOWED else missing
         if self._format == "avi":
-            named = sum(entry.size for entry in self._stream.index_entries)
-            return self._decoded * (named / max(1, self._sound_bytes) - 1)
+            return self._unseen()
         if self._format in formats.RAW:
             # libav's positions in ADTS are mere sums of sizes; an MP3 may have tags behind its last frame.
             named = (self._last_byte if self._format == "mp3" else self._length) - self._tag_bytes
@@ -216,6 +216,10 @@ class Sound:
         if self._broke_off or self._format in formats.ENDS_QUIETLY:
             return self._decoded * (self._length / max(1, self._last_byte, self._timeline.byte_end) - 1)
         return 0.0
+
+    def _unseen(self) -> float:
+        named = sum(entry.size for entry in self._stream.index_entries)
+        return self._decoded * (named / max(1, self._sound_bytes) - 1)
 
     def _why_silent(self) -> str:
         if self._is_beyond_us:

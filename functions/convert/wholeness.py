@@ -108,6 +108,13 @@ def _riff(read_at: ReadAt, length: int) -> bool:
     return not is_unknown and _is_short(8 + size, length)
 
 
+def _wave64(read_at: ReadAt, length: int) -> bool:
+    # As RIFF, with identifiers of 16 bytes and sizes of 8 that include themselves.
+    size = int.from_bytes(read_at(16, 8), "little")
+    is_unknown = size == 0 or size >= 1 << 62
+    return not is_unknown and _is_short(size, length)
+
+
 def _page(read_at: ReadAt, length: int) -> bool:
     tail = read_at(max(0, length - _OGG_PAGE_BYTES), _OGG_PAGE_BYTES)
     page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
@@ -153,6 +160,7 @@ _RULES: dict[str, Callable[[ReadAt, int], bool]] = {
     "matroska,webm": _segment,
     "avi": _riff,
     "wav": _riff,
+    "w64": _wave64,
     "ogg": _page,
     "mpegts": _packets,
     "mp3": _xing,

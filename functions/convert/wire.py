@@ -114,7 +114,7 @@ def json_object(data: bytes | bytearray) -> dict[str, Any]:
     """What send_json sent. Raises WireError."""
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError("not JSON") from error
     if not isinstance(value, dict):
         raise WireError("not a JSON object")

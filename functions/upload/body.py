@@ -11,11 +11,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from functions.common.draining import PROCESS, Draining, ShuttingDown
+from functions.common.options import NAMES, OPTIONS, OptionError, Options
 from functions.common.web import Problem
 
 PIECE_BYTES = 1 << 20
 FORM_BYTES = 65_536  # what a form may be longer than its file
 _NAME_BYTES = 255
+_SAID = NAMES | {OPTIONS}
+_OPTION_BYTES = 4096  # more than all of them together may have
 
 
 class Body:
@@ -33,6 +36,8 @@ class Body:
         self.received = time.monotonic()
         self.is_form = request.mimetype == "multipart/form-data"
         self.filename = _clean(request.args.get("filename", ""))
+        self._said: dict[str, str | bytearray] = dict(request.args)
+        self._saying = bytearray()
         self._pieces = self._form() if self.is_form else self._raw()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -44,6 +49,16 @@ class Body:
         while len(head) < size and (piece := next(self._pieces, None)):
             head += piece
         return head
+
+    def options(self) -> Options:
+        """What is asked of the conversion: by the query, and by what has come so far of a form's fields.
+
+        Raises the 422 problem.
+        """
+        try:
+            return Options.parse({name: _text(said) for name, said in self._said.items()})
+        except OptionError as error:
+            raise Problem(422, "invalid_option", str(error)) from None
 
     def drain(self, limit: int) -> None:
         """Reads and drops the rest, `limit` bytes at most: a refusal sent earlier may reach the client as a reset."""
@@ -104,13 +119,24 @@ class Body:
             if isinstance(event, NeedData):
                 decoder.receive_data(self._read() or None)
             elif isinstance(event, File | Field):
-                inside = isinstance(event, File) and event.name == "file" and not found
-                if inside and isinstance(event, File):
-                    found, self.filename = True, _clean(event.filename)
+                inside = self._enter(event, found)
+                found = found or inside
             elif isinstance(event, Data) and inside and event.data:
                 yield event.data
+            elif isinstance(event, Data):
+                self._saying += event.data[: _OPTION_BYTES - len(self._saying)]
         if not found:
             raise _malformed("The form has no file in a field named `file`.")
+
+    def _enter(self, part: File | Field, found: bool) -> bool:
+        """Whether this part is the file; what others say is kept, if it is an option."""
+        self._saying = bytearray()
+        if isinstance(part, Field) and part.name in _SAID:
+            self._said[part.name] = self._saying
+        is_file = isinstance(part, File) and part.name == "file" and not found
+        if isinstance(part, File) and is_file:
+            self.filename = _clean(part.filename)
+        return is_file
 
 
 def _clean(name: str) -> str:
@@ -118,6 +144,10 @@ def _clean(name: str) -> str:
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     kept = "".join(c for c in unicodedata.normalize("NFC", last) if unicodedata.category(c)[0] != "C").strip()
     return kept.encode()[:_NAME_BYTES].decode(errors="ignore") or "video"
+
+
+def _text(said: str | bytearray) -> str:
+    return said if isinstance(said, str) else said.decode(errors="replace")
 
 
 def _incomplete() -> Problem:

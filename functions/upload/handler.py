@@ -99,6 +99,7 @@ def _accept(services: Services, account: Account, body: Body, key: str | None) -
     if known and known["state"] != "uploading":
         return _replayed(services, known, body)
     head = body.head(HEAD_BYTES)
+    body.options()  # refused before anything is stored, if they are known by now
     if not looks_like_media(head):
         raise Problem(415, "not_media", "This does not look like a video or sound file.")
     with waiting:
@@ -130,8 +131,8 @@ def _replayed(services: Services, job: Document, body: Body) -> Document:
         length += len(piece)
         if length > services.max_bytes:
             raise _too_large(services)
-    if digest.hexdigest() != job["video"].get("sha256"):
-        raise Problem(422, "key_reused", "There was another file under this Idempotency-Key.")
+    if digest.hexdigest() != job["video"].get("sha256") or body.options().document != job.get("options", {}):
+        raise Problem(422, "key_reused", "There was another file, or another option, under this Idempotency-Key.")
     return job
 
 
@@ -161,7 +162,7 @@ def _store(services: Services, account: Account, run: Run, body: Body, head: byt
             with waiting:
                 writer.close(body.filename, {"owner": account.id, "job": run.job_id, "sha256": digest})
                 reach("U3")
-                job = services.jobs.uploaded(run, writer.length, digest)
+                job = services.jobs.uploaded(run, writer.length, digest, body.options().document)
         if job is None:
             raise _cancelled()
     except BaseException:
