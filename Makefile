@@ -2,16 +2,18 @@
 
 python := .venv/bin/python
 uv := .venv/bin/uv
-groups := auth upload convert notify download janitor migrate
-typed := functions local rabbitmq-source/source.py rabbitmq-source/rights.py
+groups := auth upload convert notify download janitor migrate loadtest
+measuring := .loadtest/venv/bin/python
+measurable := .loadtest/venv/installed.txt
+typed := functions local knative rabbitmq-source/source.py rabbitmq-source/rights.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test lint chaos bench format requirements keys clean
+.PHONY: help setup demo up down status logs test test-cluster lint chaos bench loadtest coldstart images secrets deploy format requirements keys clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	    /^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ See it work
 
@@ -24,8 +26,8 @@ up: setup ## start the whole system in the background; PORT=8080, and MONGO_URL 
 	@$(python) -m local up
 down: setup ## stop it
 	@$(python) -m local down
-status: setup ## what runs, what waits
-	@$(python) -m local status
+status: setup ## what runs, what waits; OVERLAY=external asks the cluster
+	@$(python) -m $(if $(OVERLAY),knative.status $(OVERLAY),local status)
 logs: setup ## the end of all logs; N=convert picks one, F=1 follows
 	@$(python) -m local logs $(N) $(if $(F),--follow)
 
@@ -33,6 +35,8 @@ logs: setup ## the end of all logs; N=convert picks one, F=1 follows
 
 test: lint ## lint and all tests; T='tests/unit -k mail' picks some
 	@$(python) -m pytest $(T)
+test-cluster: setup ## the system on the cluster that KUBECONFIG names; KEEP=1 leaves it there
+	@$(python) -m pytest $(or $(T),tests/cluster)
 lint: setup ## style and types
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
@@ -42,9 +46,27 @@ chaos: setup ## a storm of kills and outages; SEED=1 JOBS=60, ends with what was
 bench: ## speed and memory against references, written to .bench/latest.json
 	@local/setup.sh --with-bench
 	@$(python) -m bench
+loadtest: setup $(measurable) ## a burst of 40 jobs on a cluster, hey and locust; JOBS=40, writes docs/autoscaling.md
+	@$(measuring) -m loadtest $(JOBS)
+coldstart: setup $(measurable) ## each function from zero to its answer on a cluster, and without Knative; RUNS=10
+	@$(measuring) -m loadtest.coldstart $(RUNS)
+$(measurable): requirements/loadtest.txt
+	@echo "Making .loadtest/venv; this takes a minute or two."
+	@$(python) -m venv --clear .loadtest/venv
+	@$(measuring) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@cp $< $@
 format: setup ## rewrite to style
 	@$(python) -m ruff check --fix-only .
 	@$(python) -m ruff format .
+
+##@ On a cluster
+
+images: setup ## build what is not built yet; REGISTRY=, TAG=, PUSH=1, LOAD='kind load image-archive', N='auth convert'
+	@$(python) -m knative.images build $(N)
+secrets: setup ## make the secrets that OVERLAY=local, external or production lacks; ROTATE=mysql makes one anew
+	@$(python) -m knative.secrets $(OVERLAY) $(ROTATE:%=--rotate %)
+deploy: setup ## bring the cluster to OVERLAY=external and wait; ARGS='--dry-run', '--rollback auth', '--delete'
+	@$(python) -m knative.deploy $(OVERLAY) $(ARGS)
 
 ##@ Care
 
@@ -61,5 +83,5 @@ keys: setup ## a key pair for signing tokens in keys/, unless there is one
 	@$(python) -m functions.auth.keys new keys
 clean: ## stop everything, remove .venv, data, results and caches (keys/ stays)
 	@if [ -x $(python) ]; then $(python) -m local down; fi
-	rm -rf .venv .local .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .local .bench .loadtest .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
 """The mail server of one machine: takes every mail, keeps it in a Maildir, shows it on a page and as JSON.
 
-Run as `python -m local.inbox SMTP_PORT HTTP_PORT FOLDER`. `GET /` is the page; `GET /messages.json?to=ADDRESS` gives
-the mails, the oldest first, as {to, from, subject, message_id, text}.
+Run as `python -m local.inbox SMTP_HOST SMTP_PORT HTTP_PORT FOLDER`. On loopback alone, `GET /` is the page, and
+`GET /messages.json?to=ADDRESS` gives the mails, the oldest first, as {to, from, subject, message_id, text}.
 """
 
 import email
@@ -23,6 +23,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from local import checks
+from local.ports import LOOPBACK
 from local.process import Program
 
 PAGE = """\
@@ -35,14 +36,14 @@ article {{ border-top: 1px solid #999 }} h2 {{ font-size: 1.1rem }} pre {{ white
 MAIL = "<article><h2>{subject}</h2><p>To {to}, from {from}</p><pre>{text}</pre></article>\n"
 
 
-def program(home: Path, smtp_port: int, port: int, environment: Mapping[str, str]) -> Program:
+def program(home: Path, smtp_port: int, port: int, environment: Mapping[str, str], host: str = LOOPBACK) -> Program:
     """The server, with its mails in `home`."""
-    command = [sys.executable, "-m", "local.inbox", str(smtp_port), str(port), str(home)]
-    return Program("inbox", command, environment, partial(_ready, smtp_port, port), port)
+    command = [sys.executable, "-m", "local.inbox", host, str(smtp_port), str(port), str(home)]
+    return Program("inbox", command, environment, partial(_ready, host, smtp_port, port), port)
 
 
-def _ready(smtp_port: int, port: int) -> bool:
-    return checks.speaks(smtp_port) and checks.serves(port, "/messages.json?to=nobody")
+def _ready(host: str, smtp_port: int, port: int) -> bool:
+    return checks.speaks(smtp_port, host) and checks.serves(port, "/messages.json?to=nobody")
 
 
 class Receiver:
@@ -112,13 +113,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def main(smtp_port: int, port: int, folder: Path) -> None:
+def main(host: str, smtp_port: int, port: int, folder: Path) -> None:
     """Serves until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, folder))
-    Controller(Receiver(folder), hostname="127.0.0.1", port=smtp_port).start()
+    server = ThreadingHTTPServer((LOOPBACK, port), partial(Handler, folder))
+    Controller(Receiver(folder), hostname=host, port=smtp_port).start()
     server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

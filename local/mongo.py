@@ -22,20 +22,20 @@ PATIENCE_SECONDS = 10.0
 PATIENCE = 3  # so many reads in a row must fail; a busy server is no hung one
 
 
-def url(port: int) -> str:
+def url(port: int, host: str = ports.LOOPBACK) -> str:
     """The address of its database."""
-    return f"mongodb://127.0.0.1:{port}/{DATABASE}?w=majority&journal=true"
+    return f"mongodb://{host}:{port}/{DATABASE}?w=majority&journal=true"
 
 
-def program(home: Path, port: int, environment: Mapping[str, str]) -> Program:
-    """The server, with its data in `home`."""
+def program(home: Path, port: int, environment: Mapping[str, str], host: str = ports.LOOPBACK) -> Program:
+    """The server, with its data in `home`. It has no accounts: whoever reaches `host` may read and write."""
     home.mkdir(exist_ok=True)
     command = [
         *(str(Path(sys.executable).with_name("secantusd-py")), "--standalone", "--sync-on-commit"),
-        *("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(home), "--log-level", "WARNING"),
+        *("--host", host, "--port", str(port), "--storage-path", str(home), "--log-level", "WARNING"),
     ]
     # With more arenas its memory would reach gigabytes under load.
-    return Program("mongo", command, {**environment, "MALLOC_ARENA_MAX": "2"}, partial(_ready, port), port)
+    return Program("mongo", command, {**environment, "MALLOC_ARENA_MAX": "2"}, partial(_ready, port, host), port)
 
 
 def _client(address: str, seconds: float) -> MongoClient[dict[str, Any]]:
@@ -45,11 +45,11 @@ def _client(address: str, seconds: float) -> MongoClient[dict[str, Any]]:
     )
 
 
-def _ready(port: int) -> bool:
-    if not ports.answers(port):
+def _ready(port: int, host: str) -> bool:
+    if not ports.answers(port, host):
         return False
     try:
-        with _client(url(port), 2) as client:
+        with _client(url(port, host), 2) as client:
             client.admin.command("ping")
     except PyMongoError:
         return False

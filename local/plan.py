@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local import functions, gateway, inbox, mariadb, mongo, passwords, rabbitmq
 from local.functions import Urls
-from local.ports import Ports
+from local.ports import LOOPBACK, Ports
 from local.process import ROOT, Program
 
 MAX_UPLOAD_BYTES = 2 << 30
@@ -21,25 +21,29 @@ URLS = ("MYSQL_URL", "MONGO_URL", "RABBITMQ_URL", "SMTP_URL")
 SETTINGS = (
     *("LOG_LEVEL", "SIGNUP_OPEN", "TOKEN_SECONDS", "MAX_UPLOAD_BYTES", "LEASE_SECONDS", "PENDING_SECONDS"),
     *("DEAD_UPLOAD_SECONDS", "REDRIVE_SECONDS", "ORPHAN_SECONDS", "MAIL_WAIT_SECONDS"),
-    *("CONVERSION_SECONDS", "RUN_SECONDS", "RESULT_DAYS", "MAIL_FROM", "PUBLIC_URL"),
+    *("CONVERSION_SECONDS", "RUN_SECONDS", "RESULT_DAYS", "MAIL_FROM", "PUBLIC_URL", "ACCOUNTS_DIR"),
     *("JANITOR_SECONDS", "RETRY_DELAY_MS"),
 )
 
 
 def chosen(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What this environment sets of a stack's settings."""
-    return {name: environ[name] for name in (*URLS, *SETTINGS) if environ.get(name)}
+    return {name: environ[name] for name in (*URLS, "LISTEN", *SETTINGS) if environ.get(name)}
 
 
 class Plan:
-    """What runs in `home`, with the gateway on `port` (0: any). `overrides` are settings for all programs."""
+    """What runs in `home`, with the gateway on `port` (0: any). `overrides` are settings for all programs.
+
+    LISTEN among them is the address of the backing services; all else stays on loopback.
+    """
 
     def __init__(self, home: Path, port: int, overrides: Mapping[str, str]) -> None:
         self.home = home
-        self.ports = Ports(home / "ports.json")
+        self.listen = overrides.get("LISTEN") or LOOPBACK
+        self.ports = Ports(home / "ports.json", {LOOPBACK, self.listen})
         self.port = port or self.ports["gateway"]
         self.keys = home / "keys"
-        self._settings = {name: text for name, text in overrides.items() if name not in URLS}
+        self._settings = {name: text for name, text in overrides.items() if name not in (*URLS, "LISTEN")}
         self._given = {name: overrides[name] for name in URLS if overrides.get(name)}
         self._passwords = passwords.load(home / "passwords.json", ["mysql", *BROKER_PASSWORDS.values()])
 
@@ -48,15 +52,15 @@ class Plan:
         """The backing services: those given, else our own with an administrator's account."""
         ports, given = self.ports, self._given
         return Urls(
-            mysql=given.get("MYSQL_URL") or mariadb.url(ports["mysql"], self._passwords["mysql"]),
-            mongo=given.get("MONGO_URL") or mongo.url(ports["mongo"]),
+            mysql=given.get("MYSQL_URL") or mariadb.url(ports["mysql"], self._passwords["mysql"], self.listen),
+            mongo=given.get("MONGO_URL") or mongo.url(ports["mongo"], self.listen),
             rabbitmq=self._broker(rabbitmq.ADMINISTRATOR),
-            smtp=given.get("SMTP_URL") or f"smtp://127.0.0.1:{ports['smtp']}?tls=none",
+            smtp=given.get("SMTP_URL") or f"smtp://{self.listen}:{ports['smtp']}?tls=none",
         )
 
     def _broker(self, account: str) -> str:
         """The broker that was given, else our own for one of its accounts."""
-        ours = rabbitmq.url(self.ports["rabbitmq"], account, self._passwords[BROKER_PASSWORDS[account]])
+        ours = rabbitmq.url(self.ports["rabbitmq"], account, self._passwords[BROKER_PASSWORDS[account]], self.listen)
         return self._given.get("RABBITMQ_URL") or ours
 
     @property
@@ -68,6 +72,16 @@ class Plan:
     def inbox_url(self) -> str:
         """The inbox's page; empty when mail goes to somebody else's server."""
         return "" if "SMTP_URL" in self._given else f"http://127.0.0.1:{self.ports['inbox']}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The URLs as settings, by their names; at our own broker also one for each account, as RABBITMQ_URL_UPLOAD."""
+        urls = self.urls
+        found = {"MYSQL_URL": urls.mysql, "MONGO_URL": urls.mongo, "RABBITMQ_URL": urls.rabbitmq, "SMTP_URL": urls.smtp}
+        if "RABBITMQ_URL" not in self._given:
+            accounts = (account for account in rabbitmq.ACCOUNTS if account != rabbitmq.ADMINISTRATOR)
+            found |= {f"RABBITMQ_URL_{account.upper()}": self._broker(account) for account in accounts}
+        return found | ({"INBOX_URL": self.inbox_url} if self.inbox_url else {})
 
     def environment(self, name: str = "") -> dict[str, str]:
         """The environment of a function, of `janitor`, `migrate`, `source-video`, `source-mp3`; else what all have."""
@@ -99,13 +113,13 @@ class Plan:
         found: list[Program] = []
         if "RABBITMQ_URL" not in self._given:  # the slowest first
             secrets = {account: self._passwords[key] for account, key in BROKER_PASSWORDS.items()}
-            found += rabbitmq.programs(home / "rabbitmq", ports, secrets, delay, base)
+            found += rabbitmq.programs(home / "rabbitmq", ports, secrets, delay, base, self.listen)
         if "MONGO_URL" not in self._given:
-            found.append(mongo.program(home / "mongo", ports["mongo"], base))
+            found.append(mongo.program(home / "mongo", ports["mongo"], base, self.listen))
         if "MYSQL_URL" not in self._given:
-            found.append(mariadb.program(home / "mariadb", ports["mysql"], self._passwords["mysql"], base))
+            found.append(mariadb.program(home / "mariadb", ports["mysql"], self._passwords["mysql"], base, self.listen))
         if "SMTP_URL" not in self._given:
-            found.append(inbox.program(home / "mails", ports["smtp"], ports["inbox"], base))
+            found.append(inbox.program(home / "mails", ports["smtp"], ports["inbox"], base, self.listen))
         return found
 
     def product(self) -> list[Program]:

@@ -1,4 +1,4 @@
-"""A private RabbitMQ: only 127.0.0.1, own names daemon, no plugins, topology and accounts from rabbitmq-source/.
+"""A private RabbitMQ: own names daemon, no plugins, topology and accounts from rabbitmq-source/.
 
 For a broker that somebody else runs, `python -m local.rabbitmq` declares the same topology over AMQP.
 """
@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import pika
-from pika.exceptions import AMQPError
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPConnectionError, AMQPError
 
 from local import ports
 from local.passwords import write_private
@@ -25,7 +26,7 @@ ADMINISTRATOR = "local"  # for `status` and the tests; no program of the product
 # Debian's program on the PATH changes user and folder; the package's own script doesn't.
 SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SETTINGS = """\
-listeners.tcp.1 = 127.0.0.1:{port}
+listeners.tcp.1 = {host}:{port}
 load_definitions = {definitions}
 vm_memory_high_watermark.absolute = 512MiB
 disk_free_limit.absolute = 50MB
@@ -49,9 +50,9 @@ rights = _load("rights")
 ACCOUNTS: tuple[str, ...] = (ADMINISTRATOR, *rights.ACCOUNTS)
 
 
-def url(port: int, account: str, password: str) -> str:
+def url(port: int, account: str, password: str, host: str = ports.LOOPBACK) -> str:
     """The address of its virtual host `/` for one of ACCOUNTS."""
-    return f"amqp://{account}:{password}@127.0.0.1:{port}/%2F"
+    return f"amqp://{account}:{password}@{host}:{port}/%2F"
 
 
 def definitions(retry_milliseconds: int | None = None) -> dict[str, Any]:
@@ -77,17 +78,21 @@ def programs(
     passwords: Mapping[str, str],
     retry_milliseconds: int | None,
     environment: Mapping[str, str],
+    host: str = ports.LOOPBACK,
 ) -> list[Program]:
-    """The names daemon and the broker, with their data in `home`. `passwords` has one for each of ACCOUNTS."""
+    """The names daemon and the broker, with their data in `home`. `passwords` has one for each of ACCOUNTS.
+
+    Only its clients reach it on `host`; names daemon and distribution stay on loopback.
+    """
     home.mkdir(exist_ok=True)
     port, names = numbers["rabbitmq"], numbers["epmd"]
     topology = definitions(retry_milliseconds)
     write_private(home / "definitions.json", json.dumps({**topology, **accounts(passwords)}))
-    settings = SETTINGS.format(port=port, definitions=home / "definitions.json")
+    settings = SETTINGS.format(host=host, port=port, definitions=home / "definitions.json")
     (home / "rabbitmq.conf").write_text(settings + (SOURCE / "rabbitmq.conf").read_text())
     (home / "env.conf").touch()
     (home / "plugins").write_text("[].\n")
-    ready = partial(_ready, url(port, ADMINISTRATOR, passwords[ADMINISTRATOR]), port)
+    ready = partial(_ready, url(port, ADMINISTRATOR, passwords[ADMINISTRATOR], host), port, host)
     daemon = ["epmd", "-address", "127.0.0.1", "-port", str(names)]
     broker = {**environment, **_variables(home, numbers)}
     return [
@@ -117,8 +122,8 @@ def _variables(home: Path, numbers: ports.Ports) -> dict[str, str]:
     }
 
 
-def _ready(address: str, port: int) -> bool:
-    if not ports.answers(port):
+def _ready(address: str, port: int, host: str) -> bool:
+    if not ports.answers(port, host):
         return False
     try:
         return bool(depths(address))
@@ -130,7 +135,10 @@ def _connect(address: str) -> pika.BlockingConnection:
     parameters = pika.URLParameters(address)
     parameters.connection_attempts = 1
     parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
-    return pika.BlockingConnection(parameters)
+    try:
+        return pika.BlockingConnection(parameters)
+    except AMQPConnectorException as error:  # from a broker that says nothing; pika does not count it as an AMQPError
+        raise AMQPConnectionError(str(error)) from error
 
 
 def depths(address: str) -> dict[str, int]:

@@ -41,6 +41,8 @@ class Stack:
         self._port = port
         self._overrides = dict(overrides or {})
         self._backing_only = backing_only
+        if (listen := self._overrides.get("LISTEN")) and not ports.ours(listen):
+            raise StartError(f"LISTEN={listen} is no address of this machine")
         self._plan = Plan(self.home, port, self._overrides)
         self._children: dict[str, Child] = {}
         self._keeper: Keeper | None = None
@@ -78,6 +80,11 @@ class Stack:
     def smtp_url(self) -> str:
         """Where mail goes."""
         return self._plan.urls.smtp
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """All these addresses as settings by their names, also the broker's by account."""
+        return self._plan.settings
 
     def env(self, name: str) -> dict[str, str]:
         """The environment of a function, of `janitor`, `migrate`, `source-video` or `source-mp3`."""
@@ -182,8 +189,14 @@ class Stack:
 
     def _write_state(self) -> None:
         pid, ticks = state.identity(os.getpid())
-        about: dict[str, Any] = {"pid": pid, "ticks": ticks, "ready": self._ready, "url": self.url}
+        about: dict[str, Any] = {
+            "pid": pid,
+            "ticks": ticks,
+            "ready": self._ready,
+            "url": "" if self._backing_only else self.url,
+        }
         about |= {"inbox": self.inbox_url, "mongo": self.mongo_url, "rabbitmq": self.rabbitmq_url}
+        about["settings"] = self.settings
         about["children"] = [_describe(child) for child in self._children.values()]
         with self._writing, suppress(OSError):  # a full disk is no reason to stop everything
             state.write(self.home, about)

@@ -22,7 +22,8 @@ def show() -> int:
     print(ROW.format("NAME", "STATE", "PID", "PORT", "SINCE", "RESTARTS"))
     for child in found["children"]:
         print(_row(child).rstrip())
-    print(f"\nGateway  {found['url']}\nInbox    {found['inbox'] or 'none: SMTP_URL is set'}")
+    print(f"\nGateway  {found['url'] or 'none: only the backing services run'}")
+    print(f"Inbox    {found['inbox'] or 'none: SMTP_URL is set'}")
     print(f"Queues   {_queues(found['rabbitmq'])}\nJobs     {_jobs(found['mongo'])}")
     return 0
 

@@ -1,5 +1,6 @@
-"""`up` and `down`: the stack of the checkout, kept by a process in the background."""
+"""`up`, `backing` and `down`: the stack of the checkout, kept by a process in the background."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,11 +32,11 @@ def leave_on_signals() -> None:
         signal.signal(number, leave)
 
 
-def supervise(port: int, settings: Mapping[str, str]) -> int:
-    """Keeps the stack until a signal comes: what `up` starts in the background."""
+def supervise(port: int, settings: Mapping[str, str], backing_only: bool) -> int:
+    """Keeps the stack until a signal comes: what `up` and `backing` start in the background."""
     leave_on_signals()
     try:
-        with Stack(HOME, port=port, overrides=settings):
+        with Stack(HOME, port=port, overrides=settings, backing_only=backing_only):
             while True:
                 signal.pause()
     except KeyboardInterrupt:
@@ -46,17 +47,36 @@ def supervise(port: int, settings: Mapping[str, str]) -> int:
 
 
 def up() -> int:
-    """Starts the supervisor unless there is one, and returns when the stack is ready."""
+    """Starts everything unless it runs, and returns when all of it is ready; the exit code."""
+    if code := _start("supervise"):
+        return code
+    _show_addresses(state.read(HOME))
+    return 0
+
+
+def backing(as_json: bool) -> int:
+    """Starts the backing services alone, as `up` does, and prints their addresses as settings; the exit code."""
+    if code := _start("supervise", "--backing", told=not as_json):
+        return code
+    settings = state.read(HOME)["settings"]
+    print(json.dumps(settings, indent=2) if as_json else "\n".join(f"{key}={text}" for key, text in settings.items()))
+    return 0
+
+
+def _start(*words: str, told: bool = True) -> int:
+    # Unless there is a supervisor already; `told` tells of the progress.
     if state.running(HOME):
-        print("Already up.")
-        return _await_ready(None, time.monotonic())
+        if told:
+            print("Already up.")
+        return _await_ready(None, time.monotonic(), told)
     (HOME / "log").mkdir(parents=True, exist_ok=True, mode=0o700)
     state.clear(HOME)
-    print("Starting; the first time takes a few seconds longer.")
+    if told:
+        print("Starting; the first time takes a few seconds longer.")
     started = time.monotonic()
     with (HOME / "log" / "supervisor.log").open("wb") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "local", "supervise"],
+            [sys.executable, "-m", "local", *words],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -64,26 +84,26 @@ def up() -> int:
             start_new_session=True,
         )
     try:
-        return _await_ready(supervisor, started)
+        return _await_ready(supervisor, started, told)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print("\nStopping.")
+        print("\nStopping.", file=sys.stderr if not told else sys.stdout)
         supervisor.terminate()
         supervisor.wait()
         return 130
 
 
-def _await_ready(supervisor: "subprocess.Popen[bytes] | None", started: float) -> int:
+def _await_ready(supervisor: "subprocess.Popen[bytes] | None", started: float, told: bool) -> int:
     shown: set[str] = set()
     while not (found := state.read(HOME)).get("ready"):
         if (supervisor.poll() is not None) if supervisor else not state.running(HOME):
             print((HOME / "log" / "supervisor.log").read_text().strip(), file=sys.stderr)
             return 1
-        _show_progress(found, shown, started)
+        if told:
+            _show_progress(found, shown, started)
         time.sleep(0.1)
-    if supervisor:
+    if supervisor and told:
         _show_progress(found, shown, started)
-    _show_addresses(found)
     return 0
 
 

@@ -19,6 +19,11 @@ from tests.e2e.account import Account
 
 STILL_SECONDS = 8.0  # two leases of the tests
 BUCKETS = ("videos", "mp3s")
+UNFINISHED = [
+    {"state": {"$in": ["uploading", "queued", "converting"]}},
+    {"mail.state": {"$in": ["pending", "sending"]}},
+    {"discarded": True},
+]
 
 
 class Aftermath:
@@ -29,30 +34,22 @@ class Aftermath:
         client: Any = pymongo.MongoClient(stack.mongo_url, tz_aware=True)
         self._database = client.get_default_database()
 
-    def settle(self, seconds: float) -> bool:
-        """Waits until nothing is to be done for a while. False: not in so many seconds."""
-        until, still_since = time.monotonic() + seconds, time.monotonic()
-        while time.monotonic() < until:
-            if self._is_busy():
-                still_since = time.monotonic()
-            elif time.monotonic() - still_since >= STILL_SECONDS:
-                return True
+    def settle(self, seconds: float) -> list[str]:
+        """Waits until nothing is to be done for a while, but not longer than this; what still is to be done."""
+        still_since = time.monotonic()
+        until = still_since + seconds
+        while True:
+            restless, now = self._restless(), time.monotonic()
+            still_since = now if restless else still_since
+            if now >= until or now - still_since >= STILL_SECONDS:
+                return restless
             time.sleep(0.5)
-        return False
 
-    def _is_busy(self) -> bool:
-        unfinished = {
-            "$or": [
-                {"state": {"$in": ["uploading", "queued", "converting"]}},
-                {"mail.state": {"$in": ["pending", "sending"]}},
-                {"discarded": True},
-            ]
-        }
-        return bool(self._database["jobs"].count_documents(unfinished) or any(self._depths().values()))
-
-    def _depths(self) -> dict[str, int]:
+    def _restless(self) -> list[str]:
+        jobs = self._database["jobs"].find({"$or": UNFINISHED}, {"state": 1, "mail": 1})
+        found = [f"job {job['_id']} {job['state']}, mail {job.get('mail', {}).get('state')}" for job in jobs]
         depths = rabbitmq.depths(self._stack.rabbitmq_url)
-        return {queue: count for queue, count in depths.items() if queue != "parked"}
+        return found + [f"{count} in {queue}" for queue, count in depths.items() if count]
 
     def janitor(self) -> None:
         """One round of it, as it comes in production."""

@@ -1,111 +1,91 @@
-"""What goes wrong in a storm, drawn from a seeded generator, one thing at a time.
+"""Does to a stack what the schedule says, two things at a time at most, never two to the same child.
 
 `disturbed` is when the record of a mail may not have been written: a mail that was handed over then may come twice.
 """
 
-import random
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 from local import rabbitmq
 from local.stack import Stack
+from tests.chaos.schedule import FROZEN, KILLED, LEAST, Fault, dealt
 
-KILLED = (
-    "upload",
-    "convert",
-    "notify",
-    "download",
-    "auth",
-    "source-video",
-    "source-mp3",
-    "rabbitmq",
-    "mongo",
-    "mariadb",
-)
-FROZEN = ("upload", "convert", "notify", "source-video", "rabbitmq", "mongo", "inbox")
+HANDS = 2
+FILL = 5  # messages that are lost with the broker's data,
+FILL_SECONDS = 30.0  # if there come so many
 OF_MAIL = ("notify", "mongo", "inbox")
-PAUSE_SECONDS = (0.5, 3.0)
-FREEZE_SECONDS = (1.0, 8.0)  # the lease of the tests is 4 s
-AWAY_SECONDS = (0.0, 4.0)
 
 
-class Faults(threading.Thread):
-    """Breaks things until `stop`; `wipe_when` says when the broker's data is to be wiped, which is done once."""
+class Faults:
+    """Breaks things from `start` to `stop`, but not before the first deck was dealt."""
 
-    def __init__(self, stack: Stack, seed: int, wipe_when: Callable[[], bool]) -> None:
-        super().__init__(name="faults", daemon=True)
+    def __init__(self, stack: Stack, seed: int) -> None:
         self._stack = stack
-        self._random = random.Random(f"{seed} faults")
-        self._wipe_when = wipe_when
+        self._schedule = dealt(seed)
+        self._dealing = threading.Lock()
+        self._suffering = {name: threading.Lock() for name in (*KILLED, *FROZEN)}
         self._leaving = threading.Event()
-        self.done: list[str] = []
+        self._hands = [threading.Thread(target=self._work, name="faults", daemon=True) for _ in range(HANDS)]
+        self._error: BaseException | None = None
+        self._began = time.monotonic()
+        self.done: list[Fault] = []
         self.disturbed: list[tuple[float, float]] = []
-        self.error: BaseException | None = None
 
-    def run(self) -> None:
-        """The thread itself."""
-        wiped = False
-        try:
-            while not self._leaving.wait(self._random.uniform(*PAUSE_SECONDS)):
-                if not wiped and self._wipe_when():
-                    wiped = True
-                    self._at("rabbitmq", "wipe", self._wipe)
-                else:
-                    self._one()
-            if not wiped:
-                self._at("rabbitmq", "wipe", self._wipe)
-        except BaseException as error:
-            self.error = error
+    def start(self) -> None:
+        """Begins."""
+        for hand in self._hands:
+            hand.start()
 
     def stop(self) -> None:
-        """Returns when the last fault is over and everything may run again."""
+        """Returns when the last fault is over and everything may run again. Raises what a fault raised."""
         self._leaving.set()
-        self.join()
-        if self.error:
-            raise self.error
+        for hand in self._hands:
+            hand.join()
+        if self._error:
+            raise self._error
 
-    def _one(self) -> None:
-        # All is drawn before anything is done, so that a seed means the same sequence whatever each takes.
-        how = self._random.choices(("kill", "freeze", "drop"), (6, 3, 1))[0]
-        name = self._random.choice(FROZEN if how == "freeze" else KILLED)
-        frozen, away = self._random.uniform(*FREEZE_SECONDS), self._random.uniform(*AWAY_SECONDS)
-        if how == "kill":
-            self._at(name, "kill", lambda: self._kill(name, away))
-        elif how == "freeze":
-            self._at(name, f"freeze {frozen:.1f} s", lambda: self._freeze(name, frozen))
-        else:
-            self._at("rabbitmq", "drop connections", self._drop)
+    def _work(self) -> None:
+        try:
+            while self._error is None and not (self._leaving.is_set() and len(self.done) >= LEAST):
+                with self._dealing:
+                    fault = next(self._schedule)
+                    self.done.append(fault)
+                time.sleep(fault.pause)
+                with self._suffering[fault.name]:
+                    self._at(fault)
+        except BaseException as error:
+            self._error = error
 
-    def _at(self, name: str, how: str, do: Callable[[], None]) -> None:
+    def _at(self, fault: Fault) -> None:
         begin = time.time()
-        do()
-        self.done.append(f"{how} {name}")
-        print(f"  {how} {name}", flush=True)
-        if name in OF_MAIL:
+        print(f"{time.monotonic() - self._began:6.0f} s  {fault.how} {fault.name}, {fault.seconds:.1f} s", flush=True)
+        if fault.how == "freeze":
+            with self._stack.frozen(fault.name):
+                time.sleep(fault.seconds)
+        elif fault.how == "wipe":
+            self._wipe(fault.seconds)
+        elif fault.how == "kill":
+            with self._stack.away(fault.name):
+                time.sleep(fault.seconds)
+        else:
+            self._drop()
+        if fault.name in OF_MAIL and fault.outlasts_a_lease:
             self.disturbed.append((begin, time.time()))
 
-    def _kill(self, name: str, away: float) -> None:
-        child = self._stack.child(name)
-        child.hold()
-        child.kill()
-        time.sleep(away)
-        child.release()
-        self._stack.await_ready(name)
-
-    def _freeze(self, name: str, seconds: float) -> None:
-        with self._stack.frozen(name):
-            time.sleep(seconds)
+    def _wipe(self, seconds: float) -> None:
+        # With nothing in it there would be nothing to lose: so nobody takes from it for a while.
+        with self._suffering["source-video"], self._stack.away("source-video"):
+            until = time.monotonic() + FILL_SECONDS
+            while (lost := rabbitmq.depths(self._stack.rabbitmq_url)["video"]) < FILL and time.monotonic() < until:
+                time.sleep(0.2)
+            print(f"wiped: {lost} jobs to be converted", flush=True)
+            with self._stack.away("rabbitmq"):
+                shutil.rmtree(self._stack.home / "rabbitmq" / "data")
+                time.sleep(seconds)
 
     def _drop(self) -> None:
         command = [str(rabbitmq.SCRIPT.with_name("rabbitmqctl")), "-q", "close_all_connections", "a storm"]
         environment = dict(self._stack.child("rabbitmq").program.environment)
         subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
-
-    def _wipe(self) -> None:
-        home: Path = self._stack.home / "rabbitmq" / "data"
-        with self._stack.away("rabbitmq"):
-            shutil.rmtree(home)

@@ -12,15 +12,19 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pymongo
 import pytest
 
-from local import mongo, ports, rabbitmq, state
+from local import checks, mongo, ports, rabbitmq, state
 from local.keeper import Keeper
 from local.process import ROOT, Child
 from local.stack import Stack, StartError
 from tests.conftest import SCALED
+
+# What never listens elsewhere: the broker's own talk, and the page with everybody's mail.
+LOOPBACK = ("epmd", "rabbitmq-peers", "inbox")
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -135,6 +139,36 @@ def test_a_gateway_port_that_is_taken_is_named_and_nothing_stays(commands: Comma
     assert process.returncode == 1
     assert f"port {commands.port} is taken" in errors
     assert "Traceback" not in errors
+
+
+def test_backing_alone_listens_where_it_is_told_and_prints_addresses_that_answer(commands: Commands) -> None:
+    commands.environment |= {"LISTEN": "127.0.0.2"}
+
+    settings = json.loads(commands.run("backing", "--json"))
+    running = commands.processes()
+
+    assert set(rabbitmq.depths(settings["RABBITMQ_URL_SOURCE"])) == set(rabbitmq.depths(settings["RABBITMQ_URL"]))
+    assert mongo.unfinished(settings["MONGO_URL"]) == 0
+    assert checks.speaks(urlsplit(settings["MYSQL_URL"]).port or 0, "127.0.0.2")
+    assert checks.speaks(urlsplit(settings["SMTP_URL"]).port or 0, "127.0.0.2")
+    assert get(settings["INBOX_URL"])
+    assert ports.free(commands.port)
+    assert "only the backing services" in commands.run("status")
+    assert f"MONGO_URL={settings['MONGO_URL']}" in commands.run("backing")
+    taken = [port for port in commands.ports() if ports.answers(port)]
+    assert sorted(json.loads((commands.home / "ports.json").read_text())[name] for name in LOOPBACK) == sorted(taken)
+
+    assert "Stopped" in commands.run("down")
+    assert not any(map(state.alive, running))
+
+
+def test_an_address_of_another_machine_is_named(commands: Commands) -> None:
+    commands.environment |= {"LISTEN": "192.0.2.77"}
+
+    process = commands.start("backing", "--json")
+
+    assert process.communicate(timeout=60) == ("", "LISTEN=192.0.2.77 is no address of this machine\n")
+    assert process.returncode == 1
 
 
 def test_a_function_that_dies_is_started_again(stack: Stack) -> None:

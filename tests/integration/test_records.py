@@ -15,8 +15,10 @@ from functions.common.files import CHUNK_BYTES, Bucket, HoleError
 from functions.common.jobrecord import LeaseHeldError
 from functions.common.jobs import Jobs
 from functions.common.mongo import Mongo
+from functions.janitor.survey import Survey
+from functions.janitor.upkeep import Times
 from functions.migrate.main import migrate_mongo
-from tests.contracts import JobsContract
+from tests.contracts import JobsContract, begun
 from tests.filecontract import LENGTHS, FilesContract
 
 
@@ -29,6 +31,22 @@ def mongo(backing: Any) -> Iterator[Mongo]:
     yield mongo
     mongo.database.client.drop_database(mongo.database.name)
     mongo.database.client.close()
+
+
+def test_the_database_counts_what_the_janitor_asks_for(mongo: Mongo) -> None:
+    jobs = Survey(lambda: mongo.database["jobs"], Times())
+    run = begun(jobs)
+    jobs.uploaded(run, 1, "")
+    mailing = begun(jobs)
+    jobs.uploaded(mailing, 1, "")
+    converting = jobs.take("convert", mailing.job_id)
+    assert converting
+    jobs.failed(converting, "no_audio")
+
+    counted = jobs.jobs()
+
+    assert {name for name, count in counted.items() if count == 1} >= {"queued", "failed_today", "mails_waiting"}
+    assert counted["stuck"] == 0
 
 
 class TestJobs(JobsContract):

@@ -11,6 +11,7 @@ from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker
 from functions.common import events
 from functions.common.events import Event
 from functions.common.publisher import Publisher, PublishError
+from functions.janitor import survey
 from tests.broker import QUEUES, Broker, private_broker, purge, ready, take, wait_for
 
 LONG = 20.0
@@ -146,6 +147,12 @@ def test_the_janitor_parks_from_a_delay_queue_and_gives_the_rest_back(
     assert parked[2] == b"parked"
     back = wait_for(lambda: take(channel, name), "what was given back, when its delay is over")
     assert back[2] == b"kept"
+
+
+def test_the_janitor_counts_all_queues(broker: Broker, channel: BlockingChannel) -> None:
+    channel.basic_publish("parked", "parked", b"x")
+
+    assert survey.queues(broker.urls["janitor"]) == dict.fromkeys(QUEUES, 0) | {"parked": 1}
 
 
 def test_a_source_looks_at_its_queue_passively(broker: Broker) -> None:

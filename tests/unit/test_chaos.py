@@ -1,10 +1,13 @@
-"""The storm's checker: what it counts as kept, and what as broken."""
+"""The storm's checker: what it counts as kept, and what as broken. Its schedule: what is in each storm."""
 
+from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
 from tests.chaos.checker import RECORD_SECONDS, Checker, Found, Row
+from tests.chaos.schedule import FROZEN, KILLED, LEAST, dealt
 
 DONE = Found("j1", "a.mp4", "done", files=1, whole=True)
 FAILED = Found("j2", "b.mp4", "failed", "no_audio")
@@ -96,3 +99,25 @@ def test_orphans_and_refusals_are_broken() -> None:
     made.refused_with("c.mp4", "415")
 
     assert broken(made.rows([DONE, FAILED], MAILS, ["videos 1"], [])) == ["refused", "orphaned"]
+
+
+def test_a_seed_fixes_the_faults() -> None:
+    assert list(islice(dealt(7), 100)) == list(islice(dealt(7), 100)) != list(islice(dealt(8), 100))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_kind_of_fault_is_in_the_shortest_storm(seed: int) -> None:
+    faults = list(islice(dealt(seed), LEAST))
+    kinds = Counter((fault.how, fault.name, fault.outlasts_a_lease) for fault in faults)
+
+    expected = {("kill", name, True) for name in KILLED} | {("drop the connections of", "rabbitmq", True)}
+    expected |= {("freeze", name, outlasts) for name in FROZEN for outlasts in (False, True)}
+    assert kinds == dict.fromkeys(expected | {("wipe", "rabbitmq", True)}, 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_broker_is_wiped_once_and_early_however_long_a_storm_lasts(seed: int) -> None:
+    wipes = [place for place, fault in enumerate(islice(dealt(seed), 20 * LEAST)) if fault.how == "wipe"]
+
+    assert len(wipes) == 1
+    assert wipes[0] < LEAST / 2

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 def test_make_alone_names_every_target_with_a_line_of_explanation() -> None:
     shown = subprocess.run(["make", "-C", ROOT, "--no-print-directory"], check=True, capture_output=True, text=True)
 
-    explained = set(re.findall(r"^  make ([a-z]+) +\S", shown.stdout, re.M))
+    explained = set(re.findall(r"^  make ([a-z-]+) +\S", shown.stdout, re.M))
     (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(phony.split()) == targets
     assert explained == targets - {"help"}
 

@@ -151,6 +151,26 @@ def test_a_home_from_before_the_accounts_keeps_its_passwords_and_gets_the_new_on
     assert urlsplit(plan.environment("upload")["RABBITMQ_URL"]).password == now["rabbitmq-upload"]
 
 
+def test_listen_moves_the_backing_services_and_nothing_else(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, 0, chosen({"LISTEN": "127.0.0.2"}))
+
+    hosts = {name: urlsplit(address).hostname for name, address in plan.settings.items()}
+
+    assert {name for name, host in hosts.items() if host == "127.0.0.1"} == {"INBOX_URL"}
+    assert {host for name, host in hosts.items() if name != "INBOX_URL"} == {"127.0.0.2"}
+    assert plan.environment("auth")["HOST"] == urlsplit(plan.url).hostname == "127.0.0.1"
+    assert not any("LISTEN" in program.environment for program in [*plan.servers(), *plan.product()])
+
+
+def test_the_addresses_to_hand_on_name_each_account_of_our_broker_alone(tmp_path: Path) -> None:
+    ours, given = Plan(tmp_path, 0, {}).settings, Plan(tmp_path, 0, OUTSIDE).settings
+
+    assert {urlsplit(text).username for name, text in ours.items() if name.startswith("RABBITMQ_URL_")} == {
+        *PROGRAMS.values()
+    }
+    assert given == OUTSIDE
+
+
 def test_children_inherit_no_more_of_the_environment_than_is_named(tmp_path: Path) -> None:
     handed_on = set(Plan(tmp_path, 0, {}).environment()) & set(os.environ)
 

@@ -51,7 +51,7 @@ def test_functions_import_only_themselves_and_common(program: str) -> None:
         assert ours <= {program, "common"}, path
 
 
-@pytest.mark.parametrize("folder", ["rabbitmq-source", "local", "gateway"])
+@pytest.mark.parametrize("folder", ["rabbitmq-source", "local", "gateway", "knative"])
 def test_what_runs_the_functions_imports_none_of_them(folder: str) -> None:
     for path in inside(folder):
         assert not any(name.startswith("functions") for name in imports(path)), path
