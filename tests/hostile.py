@@ -50,6 +50,16 @@ def one_packet_many_times(seconds: int) -> bytes:
     return with_boxes(data, {**tables, b"edts": None, b"sgpd": None, b"sbgp": None})
 
 
+def sound_elsewhere(path: str) -> bytes:
+    """An MP4 whose sound, so it says, lies in the file at `path`: by an alias record, as QuickTime has them."""
+    name = path.encode()
+    alias = bytes(10) + b"\4disk".ljust(28, b"\0") + bytes(12) + b"\1x".ljust(64, b"\0") + bytes(16)
+    alias += struct.pack(">HH", 1, 1) + bytes(16)
+    alias += struct.pack(">HH", 2, len(name)) + name + bytes(len(name) % 2) + b"\xff\xff\0\0"
+    reference = box(b"dref", struct.pack(">II", 0, 1) + box(b"alis", bytes(4) + alias))
+    return with_boxes(media.make("m4a", seconds=2), {b"dinf": reference})
+
+
 def many_tracks_mp4(count: int) -> bytes:
     """An MP4 that has its one track so many times."""
     *front, (_, moov) = boxes(media.make("m4a", seconds=1))

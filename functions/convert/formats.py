@@ -82,7 +82,7 @@ NAMES_WHOLE_END = frozenset({"matroska,webm", "flv"})
 # Read by an index: of the file only the sound's bytes, and a gap in the time stamps is the recording's own.
 INDEXED = frozenset({_MOV, "avi"})
 
-# libav looks for their frames anew in what an MP4's index names, and passes over in silence what is none.
+# libav looks for their frames anew in what an MP4's index names, and makes one packet of all between two of them.
 SWALLOWED = frozenset({"ac3", "eac3", "dca", "mp1", "mp2"})
 
 # Their time stamps count samples: a gap is damage, however few bytes were passed over.

@@ -59,7 +59,7 @@ class Sound:
         self._named_end = self._find_named_end()
         self._broke_off = self._is_beyond_us = False
         self._decoded = 0.0  # seconds
-        self._sound_bytes = self._bad_bytes = self._last_byte = 0
+        self._sound_bytes = self._bad_bytes = self._last_byte = self._packets_seen = 0
         self.cover: bytes | None = None
         self._held: list[Packet[AudioStream]] = []
         self._demuxed = self._packets()
@@ -182,6 +182,7 @@ class Sound:
             else:
                 self._timeline.saw_aside(start * unit + seconds)
         if is_sound:
+            self._packets_seen += 1
             self._sound_bytes += packet.size
             self._last_byte = position + packet.size
         return is_sound
@@ -206,9 +207,12 @@ class Sound:
         if self._named_end is not None:
             is_whole = self._format in formats.NAMES_WHOLE_END
             missing = self._named_end - (self._timeline.last_end if is_whole else self._timeline.sound_end or 0.0)
-            return max(missing, self._unseen()) if self.codec in formats.SWALLOWED else missing
+            if self._format in formats.INDEXED and self.codec in formats.SWALLOWED:
+                return max(missing, self._decoded * (len(self._stream.index_entries) / self._packets_seen - 1))
+            return missing
         if self._format == "avi":
-            return self._unseen()
+            named = sum(entry.size for entry in self._stream.index_entries)
+            return self._decoded * (named / max(1, self._sound_bytes) - 1)
         if self._format in formats.RAW:
             # libav's positions in ADTS are mere sums of sizes; an MP3 may have tags behind its last frame.
             named = (self._last_byte if self._format == "mp3" else self._length) - self._tag_bytes
@@ -216,10 +220,6 @@ class Sound:
         if self._broke_off or self._format in formats.ENDS_QUIETLY:
             return self._decoded * (self._length / max(1, self._last_byte, self._timeline.byte_end) - 1)
         return 0.0
-
-    def _unseen(self) -> float:
-        named = sum(entry.size for entry in self._stream.index_entries)
-        return self._decoded * (named / max(1, self._sound_bytes) - 1)
 
     def _why_silent(self) -> str:
         if self._is_beyond_us:

@@ -11,7 +11,7 @@ import pytest
 
 from functions.convert import formats
 from functions.convert.errors import MediaError
-from tests import media
+from tests import hostile, media
 from tests.converting import Conversion, children
 
 
@@ -68,6 +68,20 @@ def playlists(path: Path, url: str) -> dict[str, str]:
         "ffconcat to a path": f"ffconcat version 1.0\nfile '{path}'\n",
         "ffconcat to a host": f"ffconcat version 1.0\nfile '{url}'\n",
         "session description": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
+        "hls to a relative path": hls.format("", path.name),
+        "hls behind an id3 tag": "ID3\x04\0\0\0\0\0\0" + hls.format("", url),
+        "hls behind an mp4 box": "\0\0\0\x10ftypisom\0\0\0\0" + hls.format("", url),
+        "hls behind the mark of wave": "RIFF\x10\0\0\0WAVE" + hls.format("", url),
+        "hls behind a byte order mark": "\ufeff" + hls.format("", url),
+        "ffconcat to a relative path": f"ffconcat version 1.0\nfile {path.name}\n",
+        "ffconcat with options": f"ffconcat version 1.0\nfile '{url}'\noption protocol_whitelist file,http,tcp\n",
+        "xspf": f'<?xml version="1.0"?><playlist version="1"><trackList><track><location>{url}</location></track>'
+        "</trackList></playlist>",
+        "pls": f"[playlist]\nNumberOfEntries=1\nFile1={url}\n",
+        "asx": f'<asx version="3.0"><entry><ref href="{url}"/></entry></asx>',
+        "windows media redirector": f"[Reference]\nRef1={url}?MSWMExt=.asf\n",
+        "real media": f"rtsp://{url.removeprefix('http://')}\n",
+        "smil": f'<smil><body><audio src="{url}"/></body></smil>',
         "dash": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}</BaseURL></MPD>',
     }
 
@@ -76,11 +90,25 @@ def playlists(path: Path, url: str) -> dict[str, str]:
 def test_a_playlist_is_refused_and_reaches_nothing(kind: str, canary: Path, listener: Listener) -> None:
     conversion = Conversion(playlists(canary, listener.url)[kind].encode())
 
-    with pytest.raises(MediaError, match="unsupported"):
+    with pytest.raises(MediaError) as caught:
         conversion.run()
 
+    # What begins like media counts as damaged media.
+    assert caught.value.code in ("unsupported", "corrupt" if "behind" in kind else "unsupported")
     assert conversion.mp3 == b""
     assert listener.calls == 0
+
+
+def test_an_mp4_whose_sound_lies_in_another_file_reaches_nothing(canary: Path, tmp_path: Path) -> None:
+    data = hostile.sound_elsewhere(str(canary))
+    (tmp_path / "outside.mp4").write_bytes(data)
+    options = {"enable_drefs": "1", "use_absolute_path": "1"}
+    with av.open(str(tmp_path / "outside.mp4"), options=options) as reaching:  # or the file would prove nothing
+        packet = next(reaching.demux(audio=0))
+        assert bytes(packet) in canary.read_bytes()
+
+    with pytest.raises(MediaError):
+        Conversion(data).run()
 
 
 @pytest.mark.parametrize("kind", ["hls to a path", "hls to a file url", "ffconcat to a path", "session description"])
