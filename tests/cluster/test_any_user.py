@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
+
 from tests.cluster.overlay import NAMESPACE
 from tests.cluster.site import Site
-
 from tests.cluster.test_rendered import kubectl
 from tests.manifests import FUNCTIONS, SECURE, Object
 
