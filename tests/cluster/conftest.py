@@ -1,6 +1,7 @@
 """The product on a real cluster, made once a session. `make test-cluster`; docs/contributing.md says what it needs."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,7 @@ from tests.cluster.overlay import NAMESPACE
 from tests.cluster.site import Site
 from tests.e2e.account import Account
 
+collect_ignore = [] if shutil.which("kn") else ["test_kn.py"]  # Knative's own client is no part of what we need
 TEST_SECONDS = 2400
 STAGES = pytest.StashKey[list[str]]()
 Stage = Callable[[str], AbstractContextManager[None]]
