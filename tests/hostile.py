@@ -1,8 +1,11 @@
 """Files that someone would make to hurt a converter: small, and claiming or unpacking to far more than they are."""
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
+
+import av
 
 from tests import media
 
@@ -101,6 +104,26 @@ def matroska(tracks: int, milliseconds: float) -> bytes:
         + element("1654ae6b", entries)
         + element("1f43b675", element("e7", b"\0") + blocks)
     )
+    return element("1a45dfa3", element("4282", b"matroska")) + element("18538067", segment)
+
+
+def overcut_mp3() -> bytes:
+    """Matroska with MP3 of whose every frame but the first a whole second is to be thrown away."""
+    with av.open(io.BytesIO(media.make("mp3", seconds=0.3))) as source:
+        frames = [bytes(packet) for packet in source.demux(audio=0) if packet.size]
+    sound = element("b5", struct.pack(">d", 48_000)) + element("9f", b"\2")
+    track = element("d7", b"\1") + element("73c5", b"\1") + element("83", b"\2") + element("86", b"A_MPEG/L3")
+    groups = b"".join(
+        element(
+            "a0",
+            element("a1", b"\x81" + (24 * n).to_bytes(2, "big") + b"\0" + frame)
+            + (element("75a2", (10**9).to_bytes(8, "big")) if n else b""),
+        )
+        for n, frame in enumerate(frames)
+    )
+    segment = element("1549a966", element("2ad7b1", b"\x0f\x42\x40"))
+    segment += element("1654ae6b", element("ae", track + element("e1", sound)))
+    segment += element("1f43b675", element("e7", b"\0") + groups)
     return element("1a45dfa3", element("4282", b"matroska")) + element("18538067", segment)
 
 
