@@ -43,14 +43,16 @@ class Page:
     def run(self, script: str) -> str:
         """What a script prints whose variables are those of the page."""
         before = self._before.replace(f"NS={NAMESPACE}\n", f"NS={self.namespace}\n")
-        return subprocess.run(
+        done = subprocess.run(
             ["bash", "-e"],
-            input=f"export TMPDIR='{self._folder}'\n({before}) >&2\n{{ {before}\n}} >/dev/null\n{script}\n",
+            input=f"export TMPDIR='{self._folder}'\n{{ {before}\n}} >/dev/null\n{script}\n",
             cwd=ROOT,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
-            check=True,
-        ).stdout
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return done.stdout
 
     def service(self, function: str) -> Object:
         """A function as the cluster has it."""
