@@ -8,7 +8,7 @@ measurable := .loadtest/venv/installed.txt
 typed := functions local knative rabbitmq-source/source.py rabbitmq-source/rights.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test test-cluster lint chaos bench loadtest coldstart images secrets deploy format requirements keys clean
+.PHONY: help setup demo up down status logs test test-cluster lint chaos bench price loadtest coldstart images secrets deploy format requirements keys clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -46,6 +46,8 @@ chaos: setup ## a storm of kills and outages; SEED=1 JOBS=60, ends with what was
 bench: ## speed and memory against references, written to .bench/latest.json
 	@local/setup.sh --with-bench
 	@$(python) -m bench
+price: setup ## what upload and conversion cost beside another commit's; REV=HEAD ROUNDS=15
+	@$(python) -m bench.price $(or $(REV),HEAD) $(ROUNDS)
 loadtest: setup $(measurable) ## a burst of 40 jobs on a cluster, hey and locust; JOBS=40, writes docs/autoscaling.md
 	@$(measuring) -m loadtest $(JOBS)
 coldstart: setup $(measurable) ## each function from zero to its answer on a cluster, and without Knative; RUNS=10

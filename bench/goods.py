@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from uuid import uuid4
 
@@ -44,9 +45,9 @@ class Goods:
         """The job records."""
         return Jobs(lambda: self.mongo.database["jobs"])
 
-    def serving(self, name: str, **settings: str) -> AbstractContextManager[Served]:
-        """A function, or `hello`, with its settings and these."""
-        return serving(name, {**self.backing.env(name if name != "hello" else ""), **settings})
+    def serving(self, name: str, root: Path = ROOT, **settings: str) -> AbstractContextManager[Served]:
+        """A function, or `hello`, of the checkout `root`, with its settings and these."""
+        return serving(name, {**self.backing.env(name if name != "hello" else ""), **settings}, root)
 
     def store(self, bucket: str, file_id: ObjectId, pieces: Iterator[bytes]) -> Writer:
         """A file in GridFS."""

@@ -60,15 +60,15 @@ def command(name: str) -> list[str]:
 
 
 @contextmanager
-def serving(name: str, environment: Mapping[str, str]) -> Iterator[Served]:
-    """The function `name`, from its start to its orderly end; its log goes to `.bench/NAME.log`."""
+def serving(name: str, environment: Mapping[str, str], root: Path = ROOT) -> Iterator[Served]:
+    """The function `name` of a checkout, from its start to its orderly end; its log goes to `.bench/NAME.log`."""
     port = _free_port()
     place = {"HOST": "127.0.0.1", "PORT": str(port)}
     log_path = ROOT / ".bench" / f"{name}.log"
     log_path.parent.mkdir(exist_ok=True)
     with log_path.open("ab") as log:
         spawned = time.monotonic()
-        process = subprocess.Popen(command(name), env={**environment, **place}, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(command(name), env={**environment, **place}, cwd=root, stdout=log, stderr=log)
         try:
             _wait(process, port)
             yield Served(process.pid, port, spawned, time.monotonic() - spawned)

@@ -1,7 +1,9 @@
 """The bench's bars, ratios and report."""
 
+import io
 import json
 import os
+import wave
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from bson import ObjectId
 
 from bench.goods import chunk_documents, media_like
 from bench.memory import Peak, Watermark, tree
+from bench.price import RATE, made_sound
 from bench.rows import Row, median_ratio, table, write
 from functions.upload.media import HEAD_BYTES, looks_like_media
 
@@ -65,3 +68,9 @@ def test_growth_is_seen_even_when_it_is_over() -> None:
     assert os.getpid() in tree(os.getpid())
     assert mark.growth() > 50
     assert peak.growth > 50
+
+
+def test_the_sound_of_a_price_is_a_whole_wav_of_its_length() -> None:
+    with wave.open(io.BytesIO(made_sound(2))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (RATE, 2, 2 * RATE)
+        assert file.readframes(RATE) == file.readframes(RATE)
