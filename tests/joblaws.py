@@ -25,6 +25,7 @@ class Laws:
         self._world = world
         self.forgotten: set[str] = set()
         self._before: dict[str, dict[str, Any]] = {}
+        self._stored: dict[str, dict[Any, Any]] = {VIDEOS: {}, MP3S: {}}
         self._mails: dict[str, int] = {}
 
     def look(self, actor: Actor | None = None) -> dict[str, dict[str, Any]]:
@@ -38,13 +39,14 @@ class Laws:
         for job_id, before in self._before.items():
             if job_id in jobs:
                 self._may_move(before, jobs[job_id])
+                self._leaves_live_runs_alone(before, jobs[job_id], stored, actor.run if actor else None)
                 _by_its_token(before, jobs[job_id], actor.run if actor else None)
             else:
                 self._may_go(before)
                 self.forgotten.add(job_id)
         self._nothing_is_orphaned(jobs, stored)
         self._mails_are_once()
-        self._before = jobs
+        self._before, self._stored = jobs, stored
         return jobs
 
     def stored(self, name: str) -> dict[Any, tuple[int | None, list[int]]]:
@@ -77,6 +79,22 @@ class Laws:
             token, now = lease.get("token"), new["work"][stage].get("token")
             if token and now and token != now:
                 assert lease["until"] <= time, f"two live runs of {stage}"
+
+    def _leaves_live_runs_alone(
+        self, old: dict[str, Any], new: dict[str, Any], stored: dict[str, dict[Any, Any]], run: Run | None
+    ) -> None:
+        if old["_id"] in self._world.owner_asked or new["state"] == "expired":
+            return
+        for stage, lease in old["work"].items():
+            if "token" not in lease or lease["until"] <= self._world.clock() or (run and run.token == lease["token"]):
+                continue
+            assert (old["state"], lease) == (new["state"], new["work"][stage]), f"a live run of {stage} lost its job"
+            for entry in old["litter"]:
+                bucket, file_id = entry["bucket"], entry["file_id"]
+                writer = self._world.writers[file_id].run
+                if writer is not None and writer.token == lease["token"]:
+                    before, now = (files[bucket].get(file_id) for files in (self._stored, stored))
+                    assert before == now, f"a file was removed under a live run of {stage}"
 
     def _may_go(self, old: dict[str, Any]) -> None:
         assert old["litter"] == [], "a record with litter was removed"

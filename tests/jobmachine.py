@@ -9,17 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings, strategies
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from functions.common.files import MP3S, VIDEOS
 from functions.common.jobrecord import TERMINAL
 from functions.janitor import rounds
+from tests.jobactor import Actor
 from tests.joblaws import Laws
 from tests.jobworld import DATA, World
 
 MOST = {"upload": 2, "convert": 2, "notify": 2, "owner": 1, "janitor": 2}
 QUIET_ROUNDS = 40
 PICK = strategies.integers(0, 11)
+BEGUN = strategies.sampled_from([0, 2, 3, 5])  # operations of who has just come: the second one takes the job
 
 
 def run_machine(fresh: Callable[[], Any], examples: int, steps: int) -> None:
@@ -45,9 +47,10 @@ class JobMachine(RuleBasedStateMachine):
         self.world = World(mongo)
         self.laws = Laws(self.world)
 
-    def _start(self, kind: str, work: Any) -> None:
+    def _start(self, kind: str, work: Any, operations: int = 0) -> None:
         if sum(actor.kind == kind and not actor.finished for actor in self.world.actors) < MOST[kind]:
             self.world.start(kind, work)
+            self._advance(-1, operations)
 
     def _job(self, pick: int) -> str:
         jobs = list(self.world.mongo.database["jobs"].find({}, {"_id": 1}, sort=[("created", 1)]))
@@ -66,21 +69,32 @@ class JobMachine(RuleBasedStateMachine):
 
     # -- who comes ---------------------------------------------------------------------------------------------
 
-    @rule(key=strategies.sampled_from([None, "k"]), whole=strategies.sampled_from([True, True, True, False]))
-    def upload(self, key: str | None, whole: bool) -> None:
-        self._start("upload", self.world.upload(key, whole))
+    @initialize(far=strategies.sampled_from(["", "queued", "done"]))
+    def a_job_that_has_come_so_far(self, far: str) -> None:
+        """Or what comes late in a job's life would hardly ever be seen."""
+        if far:
+            self._start("upload", self.world.upload("k", True), 1000)
+        if far == "done":
+            self._start("convert", self.world.convert(self._job(0)), 1000)
+
+    @rule(
+        key=strategies.sampled_from([None, "k"]), whole=strategies.sampled_from([True, True, True, False]), begun=BEGUN
+    )
+    def upload(self, key: str | None, whole: bool, begun: int) -> None:
+        self._start("upload", self.world.upload(key, whole), begun)
 
     @rule(
         pick=PICK,
         ending=strategies.sampled_from(["done", "done", "done", "corrupt", "back"]),
         days=strategies.sampled_from([7, 60]),
+        begun=BEGUN,
     )
-    def convert(self, pick: int, ending: str, days: int) -> None:
-        self._start("convert", self.world.convert(self._job(pick), ending, days))
+    def convert(self, pick: int, ending: str, days: int, begun: int) -> None:
+        self._start("convert", self.world.convert(self._job(pick), ending, days), begun)
 
-    @rule(pick=PICK, ending=strategies.sampled_from(["sent", "sent", "away", "back", "refused"]))
-    def notify(self, pick: int, ending: str) -> None:
-        self._start("notify", self.world.notify(self._job(pick), ending))
+    @rule(pick=PICK, ending=strategies.sampled_from(["sent", "sent", "away", "back", "refused"]), begun=BEGUN)
+    def notify(self, pick: int, ending: str, begun: int) -> None:
+        self._start("notify", self.world.notify(self._job(pick), ending), begun)
 
     @rule(pick=PICK, act=strategies.sampled_from(["cancel", "expire"]))
     def owner(self, pick: int, act: str) -> None:
@@ -108,7 +122,7 @@ class JobMachine(RuleBasedStateMachine):
     def fail(self, pick: int, operations: int, fault: str) -> None:
         self._advance(pick, operations, fault)
 
-    @rule(seconds=strategies.sampled_from([1, 61, 31 * 60, 8 * 86_400, 31 * 86_400]))
+    @rule(seconds=strategies.sampled_from([1, 61, 61, 16 * 60, 31 * 60, 31 * 60, 8 * 86_400, 31 * 86_400]))
     def jump(self, seconds: int) -> None:
         self.world.clock.forward(seconds)
 
@@ -121,10 +135,18 @@ class JobMachine(RuleBasedStateMachine):
             work = self.world.convert if kind == "convert" else self.world.notify
             self.world.start(kind, work(frozen[0].run.job_id))
             self._advance(-1, operations)
+            self._thaw(frozen[0])
 
-    @rule()
-    def outage(self) -> None:
-        self.world.down = not self.world.down
+    def _thaw(self, actor: Actor) -> None:
+        self._advance([actor for actor in self.world.actors if not actor.finished].index(actor), 3)
+
+    @rule(picks=strategies.lists(PICK, min_size=1, max_size=3), operations=strategies.integers(1, 5))
+    def outage(self, picks: list[int], operations: int) -> None:
+        """Database and broker are away for a while, and some notice."""
+        self.world.down = True
+        for pick in picks:
+            self._advance(pick, operations)
+        self.world.down = False
 
     # -- how it ends -------------------------------------------------------------------------------------------
 
@@ -136,7 +158,6 @@ class JobMachine(RuleBasedStateMachine):
                 actor.end()
 
     def _settle(self) -> None:
-        self.world.down = False
         self._finish_all()
         self.world.published.clear()  # the broker's data may be lost
         for _ in range(QUIET_ROUNDS):

@@ -5,4 +5,4 @@ from tests.jobmachine import run_machine
 
 
 def test_whoever_comes_when_and_dies_where_every_job_comes_to_its_end() -> None:
-    run_machine(FakeMongo, examples=100, steps=50)
+    run_machine(FakeMongo, examples=200, steps=50)
