@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, 
 
 from functions.auth.users import EmailTakenError, User, WeakPasswordError, normalise
 from functions.common.events import Event
-from functions.common.publisher import PublishError
+from functions.common.parcel import PublishError
 from functions.notify.mail import MailAwayError
 
 _COMPARE = {

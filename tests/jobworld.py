@@ -11,7 +11,7 @@ from functions.common import litter, outbox
 from functions.common.files import CHUNK_BYTES, MP3S, VIDEOS, Bucket, HoleError
 from functions.common.jobrecord import LeaseHeldError, Run
 from functions.common.mongo import AWAY
-from functions.common.publisher import PublishError
+from functions.common.parcel import PublishError
 from functions.janitor import rounds
 from functions.janitor.upkeep import Times, Upkeep
 from tests.contracts import OWNER, Clock

@@ -17,7 +17,7 @@ from pika.exceptions import AMQPError
 
 from functions.common.events import CONTENT_TYPE
 from functions.common.killpoints import UNCONFIRMED, reach
-from functions.common.publisher import Parcel
+from functions.common.parcel import Parcel
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from functions.common.jobrecord import QUEUE_STATES
 from functions.common.jobs import Jobs
 from functions.common.killpoints import UNMARKED, reach
 from functions.common.mongo import AWAY, Document, budget
-from functions.common.publisher import Publisher, PublishError
+from functions.common.parcel import PublishError
+from functions.common.publisher import Publisher
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ import pytest
 
 from functions.common import amqp, events
 from functions.common.events import Event
-from functions.common.publisher import Publisher, PublishError
+from functions.common.parcel import PublishError
+from functions.common.publisher import Publisher
 from tests.broker import Broker, private_broker, purge, ready, take, wait_for
 from tests.proxy import Proxy
 

@@ -10,7 +10,8 @@ from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker
 
 from functions.common import events
 from functions.common.events import Event
-from functions.common.publisher import Publisher, PublishError
+from functions.common.parcel import PublishError
+from functions.common.publisher import Publisher
 from functions.janitor import survey
 from tests.broker import QUEUES, Broker, private_broker, purge, ready, take, wait_for
 
