@@ -23,8 +23,7 @@ from tests.e2e.account import Account
 
 CLIENTS = 8
 AFTER_SECONDS = 15.0
-SETTLE_SECONDS = 180.0  # bounds the wait for rest: a mail may wait for one of these minutes
-SETTLE_SECONDS_PER_JOB = 1.0
+SETTLE_SECONDS = 180.0  # without a further job's end, bound the wait for rest: a mail may wait for one of these minutes
 
 
 def storm(stack: Stack, seed: int, count: int) -> list[Row]:
@@ -44,7 +43,7 @@ def storm(stack: Stack, seed: int, count: int) -> list[Row]:
     time.sleep(AFTER_SECONDS)
     faults.stop()
     say(f"{count} uploads and {len(faults.done)} faults are over; waiting for rest")
-    return _aftermath(stack, checker, faults, accounts, count)
+    return _aftermath(stack, checker, faults, accounts)
 
 
 def _work(account: Account, waiting: "queue.SimpleQueue[Upload]", checker: Checker) -> None:
@@ -57,9 +56,9 @@ def _work(account: Account, waiting: "queue.SimpleQueue[Upload]", checker: Check
         visit(account, what, checker)
 
 
-def _aftermath(stack: Stack, checker: Checker, faults: Faults, accounts: Sequence[Account], count: int) -> list[Row]:
+def _aftermath(stack: Stack, checker: Checker, faults: Faults, accounts: Sequence[Account]) -> list[Row]:
     aftermath, began = Aftermath(stack), time.monotonic()
-    restless = aftermath.settle(SETTLE_SECONDS + SETTLE_SECONDS_PER_JOB * count)
+    restless = aftermath.settle(SETTLE_SECONDS)
     say(f"{time.monotonic() - began:.0f} s later")
     aftermath.janitor()
     found = aftermath.jobs({account.email: account for account in accounts})

@@ -2,6 +2,7 @@
 
 import email
 import hashlib
+import math
 import subprocess
 import sys
 import time
@@ -35,21 +36,29 @@ class Aftermath:
         self._database = client.get_default_database()
 
     def settle(self, seconds: float) -> list[str]:
-        """Waits until nothing is to be done for a while, but not longer than this; what still is to be done."""
-        still_since = time.monotonic()
-        until = still_since + seconds
+        """Waits until nothing is to be done for a while; what still is to be done.
+
+        Gives up when so many seconds go by in which no further job comes to its end: a slow machine may take its time.
+        """
+        still_since = moved_at = time.monotonic()
+        least = math.inf
         while True:
-            restless, now = self._restless(), time.monotonic()
-            still_since = now if restless else still_since
-            if now >= until or now - still_since >= STILL_SECONDS:
-                return restless
+            unfinished, messages, now = self._unfinished(), self._messages(), time.monotonic()
+            if unfinished or messages:
+                still_since = now
+            if len(unfinished) < least:
+                least, moved_at = len(unfinished), now
+            if now - moved_at >= seconds or now - still_since >= STILL_SECONDS:
+                return unfinished + messages
             time.sleep(0.5)
 
-    def _restless(self) -> list[str]:
+    def _unfinished(self) -> list[str]:
         jobs = self._database["jobs"].find({"$or": UNFINISHED}, {"state": 1, "mail": 1})
-        found = [f"job {job['_id']} {job['state']}, mail {job.get('mail', {}).get('state')}" for job in jobs]
+        return [f"job {job['_id']} {job['state']}, mail {job.get('mail', {}).get('state')}" for job in jobs]
+
+    def _messages(self) -> list[str]:
         depths = rabbitmq.depths(self._stack.rabbitmq_url)
-        return found + [f"{count} in {queue}" for queue, count in depths.items() if count]
+        return [f"{count} in {queue}" for queue, count in depths.items() if count]
 
     def janitor(self) -> None:
         """One round of it, as it comes in production."""
