@@ -124,6 +124,13 @@ class Sound:
             yield packet
         self._check_whole()
 
+    def check_so_far(self) -> None:
+        """For who leaves off before the end of `frames`: raises MediaError if more of what they gave was lost than
+        tolerance() allows."""
+        missing = self._missing() if self._format == "mp3" else 0.0  # which has no time stamps to tell it by
+        if self._timeline.lost(self._decoded, missing) > tolerance(self._decoded):
+            raise MediaError("corrupt")
+
     def _check_whole(self) -> None:
         if self._timeline.lost(self._decoded, self._missing()) > tolerance(self._named_end or self._decoded):
             raise MediaError("corrupt")
