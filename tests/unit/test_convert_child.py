@@ -1,13 +1,18 @@
-"""The converting child as a process: it is always ended, and its end is always told apart."""
+"""The converting child as a process: it is always ended, and its end is always told apart.
+
+`KILLS=200 pytest -k whenever` kills it at more moments than the suite has time for.
+"""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,9 +21,11 @@ from functions.convert.errors import ChildDied, MediaError, Stopped
 from functions.convert.process import STDERR_BYTES, Child
 from functions.convert.wire import Kind, WireError
 from tests import media
-from tests.converting import Conversion, children, eventually, is_running
+from tests.converting import Conversion, Function, children, eventually, is_running
+from tests.fakes import FakeMongo, FakePublisher
 
 ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("KILLS", "20"))
 
 
 @pytest.fixture
@@ -50,6 +57,52 @@ def test_a_killed_child_is_told_and_the_next_conversion_works(video: bytes) -> N
         Conversion(video, on_progress=signal_child(signal.SIGKILL)).run()
 
     assert Conversion(video).run().duration == pytest.approx(40, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_whenever_the_child_is_killed_the_job_is_tried_again_and_done(
+    mongo: FakeMongo, publisher: FakePublisher, seed: int
+) -> None:
+    chance, function = random.Random(seed), Function(mongo, publisher)
+    video = media.make(chance.choice(["mp4", "mkv mp3", "wav"]), seconds=6)
+    job_id = function.queued(video, chance.choice([None, {"loudness": -20.0}, {"quality": "64"}]))
+    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+    with killing(after=chance.uniform(0, 0.4)) as killed:
+        answers = [function.deliver(job_id)]
+    while answers[-1] != 200 and len(answers) < 5:
+        answers.append(function.deliver(job_id))
+
+    assert answers == [503, 200] if killed and answers[0] == 503 else [200]
+    job = function.job(job_id)
+    assert job["state"] == "done"
+    assert len(media.decoded(function.mp3(job_id))[1][0]) == job["result"]["samples"]
+    assert mongo.everything().keys() == {"jobs", "mp3s.files", "mp3s.chunks"}
+    assert [event.kind for _, event in publisher.published] == ["mp3.ready.v1"]
+    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
+
+
+@contextmanager
+def killing(after: float) -> Iterator[list[int]]:
+    """Kills the first child that comes up, so many seconds later; gives its number, once it is killed."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def kill() -> None:
+        while not (pids := children()) and not over.wait(0.002):
+            pass
+        if pids and not over.wait(after):
+            with suppress(ProcessLookupError):
+                os.kill(pids[0], signal.SIGKILL)
+                killed.append(pids[0])
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_crashed_child_is_told(video: bytes) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from functions.convert import formats
+from functions.convert import cage, formats
+from functions.convert.cores import cores
 from functions.convert.errors import MediaError
 from tests import hostile, media
 from tests.converting import Conversion, children
@@ -145,3 +146,22 @@ def test_the_child_has_nothing_of_the_parents_environment(monkeypatch: pytest.Mo
     assert b"canary" not in seen["environment"]
     kinds = sorted(place.split(b":")[0] for place in seen["open"].split())
     assert kinds == [b"/dev/null", b"/dev/null", b"pipe", b"socket"]
+
+
+def test_every_thread_of_a_conversion_s_child_is_locked_in() -> None:
+    seen: dict[str, list[str]] = {}
+
+    def look(percent: int) -> None:
+        for pid in children() if percent < 50 else []:
+            seen["threads"] = [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+            seen["limits"] = Path(f"/proc/{pid}/limits").read_text().splitlines()
+
+    Conversion(media.make("mp4"), on_progress=look).run()
+
+    assert len(seen["threads"]) >= 1 + cores()
+    assert all("NoNewPrivs:\t1\n" in status for status in seen["threads"])
+    hard = {line[:26].strip(): line.split()[-2] for line in seen["limits"] if "unlimited" not in line.split()[-2]}
+    nothing = ["Max open files", "Max processes", "Max file size", "Max core file size"]
+    assert [hard[name] for name in nothing] == ["0"] * 4
+    assert int(hard["Max address space"]) == cage.MEMORY_BYTES + (cores() - 1) * cage.THREAD_BYTES
+    assert 0 < int(hard["Max cpu time"]) <= 60 * (cores() + 1)
