@@ -100,7 +100,30 @@ def make(
     interrupted in its middle by a `pause` in the time stamps. Rate and channels are the kind's own unless given.
     With a `sweep` it is a tone that rises all the time, so that no two moments sound alike.
     """
-    recipe = KINDS[kind]
+    return made(
+        KINDS[kind],
+        seconds=seconds,
+        rate=rate,
+        channels=channels,
+        picture_seconds=picture_seconds,
+        begins=begins,
+        pause=pause,
+        sweep=sweep,
+    )
+
+
+def made(
+    recipe: Kind,
+    *,
+    seconds: float,
+    rate: int | None = None,
+    channels: int | None = None,
+    picture_seconds: float | None = None,
+    begins: float = 0,
+    pause: float = 0,
+    sweep: bool = False,
+) -> bytes:
+    """See `make`, for a sort of file that KINDS doesn't have."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "media"
         with av.open(str(path), "w", format=recipe.format, options=recipe.options) as out:
@@ -113,7 +136,7 @@ def make(
         return path.read_bytes()
 
 
-def joined(container: str, sources: list[bytes], default: int) -> bytes:
+def joined(container: str, sources: list[bytes], default: int, languages: list[str] | None = None) -> bytes:
     """One file with the sound of each of `sources` as a track of its own, number `default` marked as the default."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / str(n) for n in range(len(sources))]
@@ -124,6 +147,8 @@ def joined(container: str, sources: list[bytes], default: int) -> bytes:
             inputs = [av.open(str(path)) for path in paths]
             tracks = [out.add_stream_from_template(source.streams.audio[0]) for source in inputs]
             tracks[default].disposition = Disposition.default
+            for track, language in zip(tracks, languages or [], strict=False):
+                track.metadata["language"] = language
             for source, track in zip(inputs, tracks, strict=True):
                 for packet in source.demux(audio=0):
                     if packet.size:
@@ -189,7 +214,25 @@ def _pictures(out: av.container.OutputContainer, codec: str | None, seconds: flo
     stream.codec_context.gop_size = fps
     if codec == "libvpx":
         stream.codec_context.options = {"deadline": "realtime", "cpu-used": "8"}
-    return _encoded(stream, _noise(round(seconds * fps), fps))
+    count = round(seconds * fps)
+    second = list(_encoded(stream, _noise(min(count, fps), fps)))
+    return _repeated(second, count, fps)
+
+
+def _repeated(second: list[tuple[Fraction, "av.Packet[av.VideoStream]"]], count: int, fps: int) -> Timed:
+    # Each second begins with a key picture and shows the same: encoding it anew takes longer than all else.
+    for n in range(count):
+        later, (time, packet) = n // fps, second[n % fps]
+        copy = av.Packet(bytes(packet))
+        copy.stream, copy.time_base, copy.duration, copy.is_keyframe = (
+            packet.stream,
+            packet.time_base,
+            packet.duration,
+            packet.is_keyframe,
+        )
+        shift = round(later / packet.time_base)
+        copy.pts, copy.dts = packet.pts + shift, packet.dts + shift
+        yield time + later, copy
 
 
 def _noise(count: int, fps: int) -> Iterator[av.VideoFrame]:

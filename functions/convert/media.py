@@ -225,7 +225,8 @@ class Sound:
             named = (self._last_byte if self._format == "mp3" else self._length) - self._tag_bytes
             return self._decoded * (named / max(1, self._sound_bytes - self._bad_bytes) - 1)
         if self._broke_off or self._format in formats.ENDS_QUIETLY:
-            return self._decoded * (self._length / max(1, self._last_byte, self._timeline.byte_end) - 1)
+            end = max(1, self._last_byte, self._timeline.byte_end)
+            return self._decoded * max(0, self._length - end - formats.PADDING_BYTES) / end
         return 0.0
 
     def _why_silent(self) -> str:

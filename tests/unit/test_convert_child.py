@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.convert import child
 from functions.convert.errors import ChildDied, MediaError, Stopped
 from functions.convert.process import STDERR_BYTES, Child
 from functions.convert.wire import Kind, WireError
@@ -189,20 +190,20 @@ def test_the_child_ends_with_its_parent(video: bytes, tmp_path: Path, is_hung: b
     with parent:
         assert parent.stdout is not None
         assert parent.stdout.readline()
-        (child,) = children(parent.pid)
+        (its_child,) = children(parent.pid)
         if is_hung:
-            os.kill(child, signal.SIGSTOP)
+            os.kill(its_child, signal.SIGSTOP)
 
         parent.kill()
 
-        assert eventually(lambda: not is_running(child))
+        assert eventually(lambda: not is_running(its_child))
 
 
 def test_what_the_child_complains_of_goes_to_the_log_in_bounds(caplog: pytest.LogCaptureFixture) -> None:
-    with Child() as child:
-        child.channel.send_json(Kind.JOB, {"length": 10})
+    with Child() as complaining:
+        complaining.channel.send_json(Kind.JOB, {"length": 10})
         with pytest.raises(WireError):
-            child.channel.receive()  # it trips over the lack of a chunk size
+            complaining.channel.receive()  # it trips over the lack of a chunk size
 
     (record,) = caplog.records
     assert "missing 1 required positional argument: 'chunk_size'" in record.stderr
@@ -217,6 +218,29 @@ def test_the_source_is_fetched_ahead_in_batches_and_none_twice(video: bytes) -> 
     assert result.bytes_read == len(conversion.data)
     assert max(conversion.batches) == 8
     assert len(conversion.batches) < result.bytes_read / conversion.chunk / 4
+
+
+def test_only_the_chunks_that_hold_sound_are_fetched() -> None:
+    # As phones and cameras write: five seconds of picture, then five of sound. A tenth of the bytes is sound.
+    recipe = media.Kind("mp4", options={"movflags": "faststart", "chunk_duration": "5000000"})
+    conversion = Conversion(media.made(recipe, seconds=40), chunk=32_768)
+
+    result = conversion.run()
+
+    assert result.duration == pytest.approx(40, abs=0.1)
+    assert result.bytes_read < 0.35 * len(conversion.data)
+
+
+def test_the_mp3_is_the_same_on_however_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound, made = media.make("flac", seconds=80, channels=1), []
+
+    for count in (1, 2, 5):
+        monkeypatch.setattr(child, "cores", lambda count=count: count)
+        conversion = Conversion(sound)
+        conversion.run()
+        made.append(conversion.mp3)
+
+    assert made[0] == made[1] == made[2]
 
 
 def test_the_parent_holds_no_socket_afterwards(video: bytes) -> None:

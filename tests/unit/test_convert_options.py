@@ -150,14 +150,16 @@ def test_a_source_that_says_nothing_gets_no_tag() -> None:
     assert not conversion.mp3.startswith(b"ID3")
 
 
-@pytest.mark.parametrize(("track", "tone"), [("1", 440.0), ("2", 440.0), (None, 440.0)])
-def test_a_track_is_found_by_its_number(track: str | None, tone: float) -> None:
-    sources = [media.make("m4a", seconds=3), media.make("m4a", seconds=5)]
-    data = media.joined("mp4", sources, default=1)
+@pytest.mark.parametrize(
+    ("track", "seconds"), [("deu", 3), ("de", 3), ("eng", 5), ("en", 5), ("1", 3), ("2", 5), (None, 3)]
+)
+def test_a_track_is_found_by_the_language_that_the_file_names(track: str | None, seconds: int) -> None:
+    sources = [media.make("m4a", seconds=length) for length in (3, 5)]
+    data = media.joined("matroska", sources, default=0, languages=["deu", "eng"])
 
     _, result = converted(data, **({"track": track} if track else {}))
 
-    assert result.duration == pytest.approx(3 if track == "1" else 5, abs=0.1)
+    assert result.duration == pytest.approx(seconds, abs=0.1)
 
 
 @pytest.mark.parametrize("track", ["3", "fra"])
