@@ -34,6 +34,7 @@ logs: setup ## the end of all logs; N=convert picks one, F=1 follows
 ##@ Check
 
 test: lint ## lint and all tests; T='tests/unit -k mail' picks some
+	@local/setup.sh --with-tests
 	@$(python) -m pytest $(T)
 test-cluster: setup ## the system on the cluster that KUBECONFIG names; KEEP=1 leaves it there
 	@$(python) -m pytest $(or $(T),tests/cluster)

@@ -1,6 +1,7 @@
 """Debian packages that one machine needs: installed as root, or named in the line to type.
 
-`python3 local/packages.py [--with-bench]`. Needs nothing but Python itself, as it runs before there is a .venv.
+`python3 local/packages.py [--with-tests] [--with-bench]`. Needs nothing but Python itself, as it runs before there is a
+.venv.
 """
 
 import ctypes
@@ -19,9 +20,10 @@ NEEDED = {
     "libmp3lame0": "libmp3lame.so.0",
     "libebur128-1": "libebur128.so.1",
     "util-linux": "setpriv",
-    "mpg123": "mpg123",
 }
+TESTS = {"mpg123": "mpg123", "ffmpeg": "ffprobe"}  # they read what the converter wrote, and share no code with it
 BENCH = {"ffmpeg": "ffmpeg"}
+MORE = {"--with-tests": TESTS, "--with-bench": BENCH}
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 # A policy-rc.d that says 101 keeps packages from starting their servers for the whole machine; one that is there stays.
 INSTALL = """
@@ -54,9 +56,14 @@ def _there(what: str) -> bool:
     return True
 
 
-def ensure(with_bench: bool = False) -> bool:
-    """Installs what is missing if that is allowed; whether all is there now. Says what it does, or what to do."""
-    needed = {**NEEDED, **BENCH} if with_bench else NEEDED
+def ensure(*more: str) -> bool:
+    """Installs what is missing if that is allowed; whether all is there now. Says what it does, or what to do.
+
+    `more` are words of MORE.
+    """
+    needed = NEEDED.copy()
+    for word in more:
+        needed |= MORE[word]
     packages = missing(needed)
     if not packages:
         return True
@@ -86,4 +93,4 @@ def _line(packages: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if ensure("--with-bench" in sys.argv[1:]) else 1)
+    sys.exit(0 if ensure(*sys.argv[1:]) else 1)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What every make target needs first: Debian packages and .venv. Quick when all is there; `--with-bench` adds ffmpeg.
+# What every make target needs first: Debian packages and .venv. Quick when all is there; `--with-tests` and
+# `--with-bench` add what these need.
 set -eu
 cd "$(dirname "$0")/.."
 

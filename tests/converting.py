@@ -1,4 +1,4 @@
-"""Runs the real converting child on bytes, as convert does on GridFS; no server needed."""
+"""The real converting child on bytes, by itself or with the function around it; no server needed."""
 
 import os
 import threading
@@ -9,7 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cloudevents.http import CloudEvent
+from werkzeug.exceptions import HTTPException
+
+from functions.common.draining import Draining
+from functions.common.files import MP3S, VIDEOS, Bucket
+from functions.common.jobs import Jobs
+from functions.convert import handler
 from functions.convert.child import NotCopyable, Result, convert
+from tests.contracts import begun, known
+from tests.fakes import FakeMongo, FakePublisher
 
 CHUNK = 65_536  # small, so that small files have several
 
@@ -58,6 +67,43 @@ class Conversion:
     def _progress(self, percent: int) -> None:
         self.percents.append(percent)
         self.on_progress(percent)
+
+
+class Function:
+    """The convert function, its jobs in fakes."""
+
+    def __init__(self, mongo: FakeMongo, publisher: FakePublisher, conversion_seconds: float = 60) -> None:
+        self.mongo, self.publisher = mongo, publisher
+        self.jobs = Jobs(lambda: mongo.database["jobs"], 60)
+        self.videos, self.mp3s = Bucket(mongo, VIDEOS), Bucket(mongo, MP3S)
+        self._services = handler.Services(
+            self.jobs, self.videos, self.mp3s, publisher, conversion_seconds, 560, 7, draining=Draining()
+        )
+
+    def queued(self, data: bytes, options: dict[str, Any] | None = None) -> str:
+        """A job for that video; its id."""
+        run = begun(self.jobs)
+        writer = self.videos.writer(run.file_id)
+        writer.write(data)
+        writer.close("a.mp4", {})
+        self.jobs.uploaded(run, len(data), "00", options)
+        return run.job_id
+
+    def deliver(self, job_id: str) -> int:
+        """Delivers the job's event; the status that the source would see."""
+        event = CloudEvent({"type": "video.uploaded.v1", "source": "/jobs"}, {"job_id": job_id})
+        try:
+            handler.handle(event, self._services)
+        except HTTPException as error:
+            return error.code or 500
+        return 200
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return known(self.jobs, job_id)
+
+    def mp3(self, job_id: str) -> bytes:
+        mp3 = self.job(job_id)["mp3"]
+        return b"".join(self.mp3s.read(mp3["file_id"], mp3["length"], 0, mp3["length"]))
 
 
 def children(of: int | None = None) -> list[int]:

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 
@@ -85,8 +86,11 @@ def element(number: str, payload: bytes) -> bytes:
     return bytes.fromhex(number) + (len(payload) | 1 << 56).to_bytes(8, "big") + payload
 
 
-def matroska(tracks: int, milliseconds: float) -> bytes:
-    """A Matroska file with so many tracks, of which the first has a second of PCM, and that names this duration."""
+def matroska(tracks: int, milliseconds: float, about: bytes = b"", more: bytes = b"") -> bytes:
+    """A Matroska file with so many tracks, of which the first has a second of PCM, and that names this duration.
+
+    `about` goes into what it says of the segment, and `more` elements in front of the sound.
+    """
     entries = b""
     for n in range(1, tracks + 1):
         sound = element("b5", struct.pack(">d", 8000)) + element("9f", b"\1") + element("6264", b"\x10")
@@ -100,8 +104,11 @@ def matroska(tracks: int, milliseconds: float) -> bytes:
         )
     blocks = b"".join(element("a3", b"\x81" + (100 * n).to_bytes(2, "big") + b"\x80" + bytes(1600)) for n in range(10))
     segment = (
-        element("1549a966", element("2ad7b1", b"\x0f\x42\x40") + element("4489", struct.pack(">d", milliseconds)))
+        element(
+            "1549a966", element("2ad7b1", b"\x0f\x42\x40") + element("4489", struct.pack(">d", milliseconds)) + about
+        )
         + element("1654ae6b", entries)
+        + more
         + element("1f43b675", element("e7", b"\0") + blocks)
     )
     return element("1a45dfa3", element("4282", b"matroska")) + element("18538067", segment)
@@ -161,3 +168,90 @@ def wav(rate: int, channels: int = 2) -> bytes:
     data[24:28] = rate.to_bytes(4, "little")
     data[28:32] = (rate * 4 & 0xFFFFFFFF).to_bytes(4, "little")
     return bytes(data)
+
+
+def playlists(path: Path, url: str) -> dict[str, str]:
+    """Scripts that make a player open the file at `path`, or call `url`."""
+    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:0\n{}#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n"
+    key = f'#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n'
+    return {
+        "hls to a path": hls.format("", path),
+        "hls to a file url": hls.format("", f"file://{path}"),
+        "hls to a host": hls.format("", url),
+        "hls with a key from a host": hls.format(key, path),
+        "hls joining files": hls.format("", f"concat:{path}|{path}"),
+        "hls to a part of a file": hls.format("", f"subfile,,start,0,end,1000,,:{path}"),
+        "hls to the bytes of a file": hls.format("#EXT-X-BYTERANGE:1000@0\n", path),
+        "hls to another hls": f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{url}.m3u8\n",
+        "hls with its start elsewhere": hls.format(f'#EXT-X-MAP:URI="{path}"\n', url),
+        "hls to the environment": hls.format("", "file:///proc/self/environ"),
+        "ffconcat to a path": f"ffconcat version 1.0\nfile '{path}'\n",
+        "ffconcat to a host": f"ffconcat version 1.0\nfile '{url}'\n",
+        "session description": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
+        "hls to a relative path": hls.format("", path.name),
+        "hls behind an id3 tag": "ID3\x04\0\0\0\0\0\0" + hls.format("", url),
+        "hls behind an mp4 box": "\0\0\0\x10ftypisom\0\0\0\0" + hls.format("", url),
+        "hls behind the mark of wave": "RIFF\x10\0\0\0WAVE" + hls.format("", url),
+        "hls behind a byte order mark": "\ufeff" + hls.format("", url),
+        "ffconcat to a relative path": f"ffconcat version 1.0\nfile {path.name}\n",
+        "ffconcat with options": f"ffconcat version 1.0\nfile '{url}'\noption protocol_whitelist file,http,tcp\n",
+        "xspf": f'<?xml version="1.0"?><playlist version="1"><trackList><track><location>{url}</location></track>'
+        "</trackList></playlist>",
+        "pls": f"[playlist]\nNumberOfEntries=1\nFile1={url}\n",
+        "asx": f'<asx version="3.0"><entry><ref href="{url}"/></entry></asx>',
+        "windows media redirector": f"[Reference]\nRef1={url}?MSWMExt=.asf\n",
+        "real media": f"rtsp://{url.removeprefix('http://')}\n",
+        "smil": f'<smil><body><audio src="{url}"/></body></smil>',
+        "dash": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}</BaseURL></MPD>',
+    }
+
+
+def avi_with_script(script: str) -> bytes:
+    """An AVI with a subtitle track (GAB2) that is a playlist: the way in of CVE-2016-1897."""
+    data = media.make("avi pcm", seconds=1)
+    movi = data.index(b"movi")
+    entry = b"GAB2\0\2\0" + struct.pack("<I", 2) + b"x\0" + struct.pack("<HI", 4, len(script)) + script.encode()
+    chunk = _riff(b"02tx", entry)
+    track = _riff(b"strh", b"txts" + bytes(16) + struct.pack("<IIIIIII", 1, 1, 0, 1, 0, 0, 0) + bytes(8))
+    strl = _riff(b"LIST", b"strl" + track + _riff(b"strf", b""))
+    # hdrl ends where the next list or junk of its level begins; the track goes in front of that.
+    hdrl = data.index(b"hdrl")
+    end = hdrl + int.from_bytes(data[hdrl - 4 : hdrl], "little")
+    made = bytearray(data[:end] + strl + data[end : movi + 4] + chunk + data[movi + 4 :])
+    grown = len(strl)
+    for at, more in ((4, grown + len(chunk)), (hdrl - 4, grown), (movi + grown - 4, len(chunk))):
+        made[at : at + 4] = (int.from_bytes(made[at : at + 4], "little") + more).to_bytes(4, "little")
+    streams = made.index(b"avih") + 8 + 24
+    made[streams] += 1
+    return bytes(made)
+
+
+def _riff(kind: bytes, payload: bytes) -> bytes:
+    return kind + struct.pack("<I", len(payload)) + payload + bytes(len(payload) % 2)
+
+
+def with_attachment(script: str, url: str) -> bytes:
+    """A Matroska file that is said to go on in others, and brings a playlist along."""
+    name, kind = element("466e", b"list.m3u8"), element("4660", b"application/vnd.apple.mpegurl")
+    attached = element("61a7", name + kind + element("465c", script.encode()) + element("46ae", b"\1"))
+    following = element("3eb923", bytes(16)) + element("3e83bb", url.encode())  # the next segment's id, and its file
+    return matroska(1, 1000, about=following, more=element("1941a469", attached))
+
+
+def behind_tag(size: int, sound: bytes) -> bytes:
+    """An MP3 behind an ID3v2 tag of that many bytes, nearly all of them one comment."""
+    comment = b"COMM" + _synchsafe(size - 20) + b"\0\0" + b"\0eng\0" + b"x" * (size - 25)
+    return b"ID3\4\0\0" + _synchsafe(size - 10) + comment + sound
+
+
+def _synchsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def labelled(count: int, characters: int) -> bytes:
+    """A Matroska file with so many labels, of so many characters each, and with a title as long."""
+    tags = b"".join(
+        element("67c8", element("45a3", b"NAME%d" % n) + element("4487", b"v" * characters)) for n in range(count)
+    )
+    title = element("67c8", element("45a3", b"ARTIST") + element("4487", b"a" * characters))
+    return matroska(1, 1000, more=element("1254c367", element("7373", element("63c0", b"") + title + tags)))

@@ -92,26 +92,51 @@ def make(
     picture_seconds: float | None = None,
     begins: float = 0,
     pause: float = 0,
+    sweep: bool = False,
 ) -> bytes:
     """The bytes of a file of `kind` whose sound lasts `seconds` (its picture `picture_seconds`, when they differ).
 
     The sound `begins` so many seconds late, or early: then players cut off what is before zero, or shift it. It is
     interrupted in its middle by a `pause` in the time stamps. Rate and channels are the kind's own unless given.
+    With a `sweep` it is a tone that rises all the time, so that no two moments sound alike.
     """
-    recipe = KINDS[kind]
+    return made(
+        KINDS[kind],
+        seconds=seconds,
+        rate=rate,
+        channels=channels,
+        picture_seconds=picture_seconds,
+        begins=begins,
+        pause=pause,
+        sweep=sweep,
+    )
+
+
+def made(
+    recipe: Kind,
+    *,
+    seconds: float,
+    rate: int | None = None,
+    channels: int | None = None,
+    picture_seconds: float | None = None,
+    begins: float = 0,
+    pause: float = 0,
+    sweep: bool = False,
+) -> bytes:
+    """See `make`, for a sort of file that KINDS doesn't have."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "media"
         with av.open(str(path), "w", format=recipe.format, options=recipe.options) as out:
             # Both streams must be there before the first packet writes the header.
             pictures = _pictures(out, recipe.video, seconds if picture_seconds is None else picture_seconds)
-            tones = _sounds(out, recipe.audio, seconds, rate or recipe.rate, channels or recipe.channels)
+            tones = _sounds(out, recipe.audio, seconds, rate or recipe.rate, channels or recipe.channels, sweep)
             sounds = _delayed(tones, begins, seconds / 2, pause)
             for _, packet in _in_order(pictures, sounds):
                 out.mux(packet)
         return path.read_bytes()
 
 
-def joined(container: str, sources: list[bytes], default: int) -> bytes:
+def joined(container: str, sources: list[bytes], default: int, languages: list[str] | None = None) -> bytes:
     """One file with the sound of each of `sources` as a track of its own, number `default` marked as the default."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / str(n) for n in range(len(sources))]
@@ -122,6 +147,8 @@ def joined(container: str, sources: list[bytes], default: int) -> bytes:
             inputs = [av.open(str(path)) for path in paths]
             tracks = [out.add_stream_from_template(source.streams.audio[0]) for source in inputs]
             tracks[default].disposition = Disposition.default
+            for track, language in zip(tracks, languages or [], strict=False):
+                track.metadata["language"] = language
             for source, track in zip(inputs, tracks, strict=True):
                 for packet in source.demux(audio=0):
                     if packet.size:
@@ -187,7 +214,25 @@ def _pictures(out: av.container.OutputContainer, codec: str | None, seconds: flo
     stream.codec_context.gop_size = fps
     if codec == "libvpx":
         stream.codec_context.options = {"deadline": "realtime", "cpu-used": "8"}
-    return _encoded(stream, _noise(round(seconds * fps), fps))
+    count = round(seconds * fps)
+    second = list(_encoded(stream, _noise(min(count, fps), fps)))
+    return _repeated(second, count, fps)
+
+
+def _repeated(second: list[tuple[Fraction, "av.Packet[av.VideoStream]"]], count: int, fps: int) -> Timed:
+    # Each second begins with a key picture and shows the same: encoding it anew takes longer than all else.
+    for n in range(count):
+        later, (time, packet) = n // fps, second[n % fps]
+        copy = av.Packet(bytes(packet))
+        copy.stream, copy.time_base, copy.duration, copy.is_keyframe = (
+            packet.stream,
+            packet.time_base,
+            packet.duration,
+            packet.is_keyframe,
+        )
+        shift = round(later / packet.time_base)
+        copy.pts, copy.dts = packet.pts + shift, packet.dts + shift
+        yield time + later, copy
 
 
 def _noise(count: int, fps: int) -> Iterator[av.VideoFrame]:
@@ -200,7 +245,9 @@ def _noise(count: int, fps: int) -> Iterator[av.VideoFrame]:
         yield frame
 
 
-def _sounds(out: av.container.OutputContainer, codec: str | None, seconds: float, rate: int, channels: int) -> Timed:
+def _sounds(
+    out: av.container.OutputContainer, codec: str | None, seconds: float, rate: int, channels: int, sweep: bool
+) -> Timed:
     if codec is None:
         return iter(())
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[channels]
@@ -213,22 +260,27 @@ def _sounds(out: av.container.OutputContainer, codec: str | None, seconds: float
     stream.codec_context.open()
     context = stream.codec_context
     fit = AudioResampler(context.format.name, layout, rate, frame_size=context.frame_size or 1024)
-    return _encoded(stream, (part for frame in _tone(seconds, rate, layout) for part in fit.resample(frame)))
+    tone = _tone(seconds, rate, layout, _swept(seconds, rate) if sweep else None)
+    return _encoded(stream, (part for frame in tone for part in fit.resample(frame)))
 
 
-def _tone(seconds: float, rate: int, layout: str) -> Iterator[av.AudioFrame | None]:
-    period = rate  # every tone is a whole number of hertz: one second repeats without a seam
+def _swept(seconds: float, rate: int) -> list[array.array]:
+    times = (n / rate for n in range(round(seconds * rate)))
+    return [array.array("f", (0.4 * math.sin(2 * math.pi * (300 + 100 * time) * time) for time in times))]
+
+
+def _tone(seconds: float, rate: int, layout: str, swept: list[array.array] | None) -> Iterator[av.AudioFrame | None]:
     channels = av.AudioLayout(layout).nb_channels
-    waves = [
-        array.array("f", (0.4 * math.sin(2 * math.pi * TONES[c % 2] * n / rate) for n in range(period))).tobytes()
-        for c in range(channels)
+    # Every tone is a whole number of hertz: one second repeats without a seam.
+    waves = swept or [
+        array.array("f", (0.4 * math.sin(2 * math.pi * tone * n / rate) for n in range(rate))) for tone in TONES
     ]
-    done, total = 0, round(seconds * rate)
+    done, total, period = 0, round(seconds * rate), len(waves[0])
     while done < total:
         count = min(period, total - done)
         frame = av.AudioFrame("fltp", layout, count)
-        for wave, plane in zip(waves, frame.planes[:channels], strict=True):
-            plane.update(wave[: 4 * count] + bytes(plane.buffer_size - 4 * count))
+        for c, plane in enumerate(frame.planes[:channels]):
+            plane.update(waves[c % len(waves)][:count].tobytes() + bytes(plane.buffer_size - 4 * count))
         frame.pts, frame.sample_rate, frame.time_base = done, rate, Fraction(1, rate)
         done += count
         yield frame

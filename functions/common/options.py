@@ -79,7 +79,7 @@ def _number(least: float, most: float) -> Callable[[str, object], float]:
     def read(name: str, value: object) -> float:
         try:
             number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
         if not least <= number <= most:
             raise OptionError(f"`{name}` must be a number from {least:g} to {most:g}.")
@@ -96,7 +96,7 @@ def _quality(name: str, value: object) -> str:
 
 
 def _track(name: str, value: object) -> str:
-    text = str(value).lower()
+    text = str(value).lower() if isinstance(value, str | int) else ""
     if not _TRACK.fullmatch(text):
         raise OptionError(f"`{name}` must be a track's number (1 to 99) or its language, such as 2 or deu.")
     return text

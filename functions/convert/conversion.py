@@ -124,11 +124,16 @@ def _samples(sound: Sound, job: Job, options: Options, outlet: Outlet | None = N
     """The samples that are wanted; at least one, or MediaError."""
     first = round((options.start or 0.0) * sound.rate)
     end = None if options.end is None else round(options.end * sound.rate)
-    frames = cut(_bounded(sound, job.most_seconds, outlet), first, end)
+    frames = _checked(cut(_bounded(sound, job.most_seconds, outlet), first, end), sound)
     found = next(frames, None)
     if found is None:
         raise MediaError("nothing_left")
     return chain([found], frames)
+
+
+def _checked(frames: Iterator[AudioFrame], sound: Sound) -> Iterator[AudioFrame]:
+    yield from frames
+    sound.check_so_far()
 
 
 def _bounded(sound: Sound, most_seconds: float, outlet: Outlet | None) -> Iterator[AudioFrame]:

@@ -14,12 +14,13 @@ from typing import Protocol
 
 from av.audio.frame import AudioFrame
 
-from functions.convert.lame import SLICE_SAMPLES, Encoder, Setting
+from functions.convert.lame import SLICE_SAMPLES, Encoder, LameError, Setting
 from functions.convert.layer3 import DECODER_DELAY, Stream
 
 BLOCK_FRAMES = 1536  # 37 s at 48 kHz
 WARM_FRAMES = 64  # LAME's follower of loudness is slow to forget what came before a silence
 _ENCODER_DELAY = 576  # samples that LAME puts in front
+_LEAST_PADDING = 576  # and behind, before it fills up the last frame
 _TAIL_FRAMES = 1  # what LAME must see beyond a frame to give it out
 _SAMPLE_BYTES = 4
 
@@ -103,8 +104,11 @@ class Blockwise:
             yield self._laid(coming.popleft().result())
 
     def head(self) -> bytes:
-        """See Encoding."""
+        """See Encoding. Raises LameError if there are not as many frames as the samples take."""
         assert self._stream
+        wanted = -(-(_ENCODER_DELAY + self.samples + _LEAST_PADDING) // self._frame_samples)
+        if len(self._sizes) != wanted:
+            raise LameError(f"{len(self._sizes)} frames for {self.samples} samples, which take {wanted}")
         return self._stream.tag(self._sizes, self.samples, _ENCODER_DELAY + DECODER_DELAY, self._version)
 
     def _blocks(self) -> Iterator[Block]:

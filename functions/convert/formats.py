@@ -88,8 +88,9 @@ SWALLOWED = frozenset({"ac3", "eac3", "dca", "mp1", "mp2"})
 # Their time stamps count samples: a gap is damage, however few bytes were passed over.
 COUNTED = frozenset({"ogg", "flac"})
 
-# libav takes damage in them for their end.
+# libav takes damage in them for their end. What lies behind the last packet may be padding.
 ENDS_QUIETLY = frozenset({"asf"})
+PADDING_BYTES = 4096
 
 # Frame after frame without time stamps: bytes between two of them are damage.
 RAW = frozenset({"aac", "mp3"})

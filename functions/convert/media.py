@@ -124,6 +124,13 @@ class Sound:
             yield packet
         self._check_whole()
 
+    def check_so_far(self) -> None:
+        """For who leaves off before the end of `frames`: raises MediaError if more of what they gave was lost than
+        tolerance() allows."""
+        missing = self._missing() if self._format == "mp3" else 0.0  # which has no time stamps to tell it by
+        if self._timeline.lost(self._decoded, missing) > tolerance(self._decoded):
+            raise MediaError("corrupt")
+
     def _check_whole(self) -> None:
         if self._timeline.lost(self._decoded, self._missing()) > tolerance(self._named_end or self._decoded):
             raise MediaError("corrupt")
@@ -218,7 +225,8 @@ class Sound:
             named = (self._last_byte if self._format == "mp3" else self._length) - self._tag_bytes
             return self._decoded * (named / max(1, self._sound_bytes - self._bad_bytes) - 1)
         if self._broke_off or self._format in formats.ENDS_QUIETLY:
-            return self._decoded * (self._length / max(1, self._last_byte, self._timeline.byte_end) - 1)
+            end = max(1, self._last_byte, self._timeline.byte_end)
+            return self._decoded * max(0, self._length - end - formats.PADDING_BYTES) / end
         return 0.0
 
     def _why_silent(self) -> str:

@@ -18,7 +18,7 @@ PIECE_BYTES = 1 << 20
 FORM_BYTES = 65_536  # what a form may be longer than its file
 _NAME_BYTES = 255
 _SAID = NAMES | {OPTIONS}
-_OPTION_BYTES = 4096  # more than all of them together may have
+_OPTION_BYTES = 8192  # more than all of them together may have, in JSON that escapes each character
 
 
 class Body:
@@ -131,7 +131,7 @@ class Body:
     def _enter(self, part: File | Field, found: bool) -> bool:
         """Whether this part is the file; what others say is kept, if it is an option."""
         self._saying = bytearray()
-        if isinstance(part, Field) and part.name in _SAID:
+        if part.name in _SAID:  # as a field, or as curl's `-F options=@options.json` sends it, as a file
             self._said[part.name] = self._saying
         is_file = isinstance(part, File) and part.name == "file" and not found
         if isinstance(part, File) and is_file:

@@ -35,7 +35,7 @@ def pattern(shown: str) -> str:
     return ".*".join(re.escape(part.strip()) for part in shown.split("…"))
 
 
-@pytest.mark.parametrize(("page", "before", "least"), [("README.md", "", 10), ("docs/api.md", TOLD_EARLIER, 3)])
+@pytest.mark.parametrize(("page", "before", "least"), [("README.md", "", 13), ("docs/api.md", TOLD_EARLIER, 3)])
 def test_the_lines_give_what_is_shown(stack: Any, tmp_path: Path, page: str, before: str, least: int) -> None:
     sample = tmp_path / ".local/demo/sample.mp4"
     sample.parent.mkdir(parents=True)

@@ -69,11 +69,11 @@ class World:
         self.ends()
         return Result(b"head", 1.0, 48_000, 48_000, 2, "aac", 190_000, len(VIDEO), len(MP3), 0.1, 1 << 20, "encode")
 
-    def queued(self, options: dict[str, Any] | None = None) -> str:
-        run = begun(self.jobs, filename="clip.mp4")
+    def queued(self, options: dict[str, Any] | None = None, filename: str = "clip.mp4") -> str:
+        run = begun(self.jobs, filename=filename)
         writer = Bucket(self.mongo, VIDEOS).writer(run.file_id)
         writer.write(VIDEO)
-        writer.close("clip.mp4", {})
+        writer.close(filename, {})
         self.jobs.uploaded(run, len(VIDEO), "00", options)
         return run.job_id
 
@@ -135,7 +135,9 @@ def test_a_late_duplicate_costs_two_database_calls(world: World) -> None:
     assert world.mongo.database.operations - before <= 2
 
 
-@pytest.mark.parametrize("code", ["no_audio", "corrupt", "unsupported", "time_limit"])
+@pytest.mark.parametrize(
+    "code", ["no_audio", "corrupt", "unsupported", "too_long", "no_such_track", "nothing_left", "time_limit"]
+)
 def test_a_videos_own_fault_is_recorded_announced_and_never_retried(world: World, code: str) -> None:
     job_id = world.queued()
     world.ends = fail_with(MediaError(code))
@@ -169,6 +171,17 @@ def test_what_turns_out_not_to_be_copyable_is_begun_anew(world: World) -> None:
     assert [may_copy for _, may_copy in world.asked] == [True, False]
     mp3 = world.job(job_id)["mp3"]
     assert b"".join(world.mp3s.read(mp3["file_id"], mp3["length"], 0, mp3["length"])) == b"head" + MP3[4:]
+
+
+@pytest.mark.parametrize(
+    ("video", "mp3"),
+    [("clip.mp4", "clip.mp3"), ("-i.mp4", "-i.mp3"), ("a%03d|b.mkv", "a%03d|b.mp3"), ("a.b", "a.mp3"), ("x", "x.mp3")],
+)
+def test_the_mp3_has_the_video_s_name_as_data_only(world: World, video: str, mp3: str) -> None:
+    job_id = world.queued(filename=video)
+
+    assert world.deliver(job_id) == 200
+    assert world.job(job_id)["mp3"]["filename"] == mp3
 
 
 def test_a_hole_in_the_stored_video_is_a_corrupt_video(world: World) -> None:

@@ -9,7 +9,8 @@ import pytest
 from functions.convert import child
 from functions.convert.errors import MediaError
 from tests import hostile, media
-from tests.converting import Conversion, children
+from tests.converting import Conversion, Function, children
+from tests.fakes import FakeMongo, FakePublisher
 
 CAP = 300  # seconds of sound, in place of four hours
 
@@ -35,15 +36,36 @@ def a_low_cap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_ends_with_its_code_and_the_next_conversion_works(name: str) -> None:
+def test_a_bomb_is_a_failed_job_and_the_next_one_is_done(mongo: FakeMongo, publisher: FakePublisher, name: str) -> None:
     make, code = BOMBS[name]
+    function = Function(mongo, publisher, conversion_seconds=150)
+    job_id = function.queued(make())
 
-    with pytest.raises(MediaError) as caught:
-        Conversion(make(), seconds=150).run()
+    assert function.deliver(job_id) == 200
 
-    assert caught.value.code == code
+    job = function.job(job_id)
+    assert (job["state"], job["error"]["code"]) == ("failed", code)
+    assert mongo.everything() == {"jobs": 1}
     assert children() == []
-    assert Conversion(media.make("wav", seconds=0.5)).run().samples == 24_000
+    next_id = function.queued(media.make("wav", seconds=0.5))
+    assert function.deliver(next_id) == 200
+    assert function.job(next_id)["result"]["samples"] == 24_000
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds"),
+    [
+        (lambda: hostile.behind_tag(10 << 20, media.make("mp3", seconds=1)), 1),
+        (lambda: hostile.labelled(3_000, 1_000), 1),
+        (lambda: hostile.labelled(2, 4_000_000), 1),
+    ],
+    ids=["a tag of 10 MB", "3 000 labels", "labels of 4 MB"],
+)
+def test_labels_without_measure_are_cut_to_size(data: Callable[[], bytes], seconds: float) -> None:
+    conversion = Conversion(data())
+
+    assert conversion.run().duration == pytest.approx(seconds, abs=0.1)
+    assert len(conversion.mp3) < 100_000
 
 
 @pytest.mark.parametrize("kind", ["mp3", "mkv mp3"])

@@ -107,6 +107,15 @@ def test_the_child_tells_the_parent_so(kind: str, change: str) -> None:
         Conversion(data).run()
 
 
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "webm opus", "ts", "flac", "mp3", "ogg"])
+def test_damage_before_the_end_that_was_asked_for_counts_and_what_lies_behind_does_not(kind: str) -> None:
+    data = damaged(media.make(kind), 0.3, 0.2, 1)
+
+    with pytest.raises(MediaError, match="corrupt"):
+        Conversion(data, options={"end": 15.0}).run()
+    assert Conversion(data, options={"end": 3.0}).run().duration == 3
+
+
 def test_the_child_tells_that_there_is_no_sound() -> None:
     with pytest.raises(MediaError, match="no_audio"):
         Conversion(media.make("mp4 silent picture")).run()

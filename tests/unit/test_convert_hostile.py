@@ -9,10 +9,14 @@ from pathlib import Path
 import av
 import pytest
 
-from functions.convert import formats
+from functions.convert import cage, formats
+from functions.convert.cores import cores
 from functions.convert.errors import MediaError
 from tests import hostile, media
-from tests.converting import Conversion, children
+from tests.converting import Conversion, Function, children
+from tests.fakes import FakeMongo, FakePublisher
+
+DISGUISED = dict.fromkeys(["hls behind an id3 tag", "hls behind an mp4 box", "hls behind the mark of wave"], "corrupt")
 
 
 @pytest.fixture
@@ -54,49 +58,73 @@ class Listener:
             self.calls += 1
 
 
-def playlists(path: Path, url: str) -> dict[str, str]:
-    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:0\n{}#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n"
-    key = f'#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n'
-    return {
-        "hls to a path": hls.format("", path),
-        "hls to a file url": hls.format("", f"file://{path}"),
-        "hls to a host": hls.format("", url),
-        "hls with a key from a host": hls.format(key, path),
-        "hls joining files": hls.format("", f"concat:{path}|{path}"),
-        "hls to a part of a file": hls.format("", f"subfile,,start,0,end,1000,,:{path}"),
-        "hls to the environment": hls.format("", "file:///proc/self/environ"),
-        "ffconcat to a path": f"ffconcat version 1.0\nfile '{path}'\n",
-        "ffconcat to a host": f"ffconcat version 1.0\nfile '{url}'\n",
-        "session description": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
-        "hls to a relative path": hls.format("", path.name),
-        "hls behind an id3 tag": "ID3\x04\0\0\0\0\0\0" + hls.format("", url),
-        "hls behind an mp4 box": "\0\0\0\x10ftypisom\0\0\0\0" + hls.format("", url),
-        "hls behind the mark of wave": "RIFF\x10\0\0\0WAVE" + hls.format("", url),
-        "hls behind a byte order mark": "\ufeff" + hls.format("", url),
-        "ffconcat to a relative path": f"ffconcat version 1.0\nfile {path.name}\n",
-        "ffconcat with options": f"ffconcat version 1.0\nfile '{url}'\noption protocol_whitelist file,http,tcp\n",
-        "xspf": f'<?xml version="1.0"?><playlist version="1"><trackList><track><location>{url}</location></track>'
-        "</trackList></playlist>",
-        "pls": f"[playlist]\nNumberOfEntries=1\nFile1={url}\n",
-        "asx": f'<asx version="3.0"><entry><ref href="{url}"/></entry></asx>',
-        "windows media redirector": f"[Reference]\nRef1={url}?MSWMExt=.asf\n",
-        "real media": f"rtsp://{url.removeprefix('http://')}\n",
-        "smil": f'<smil><body><audio src="{url}"/></body></smil>',
-        "dash": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}</BaseURL></MPD>',
-    }
+@pytest.fixture
+def function(mongo: FakeMongo, publisher: FakePublisher) -> Function:
+    return Function(mongo, publisher)
 
 
-@pytest.mark.parametrize("kind", sorted(playlists(Path("/x"), "")))
-def test_a_playlist_is_refused_and_reaches_nothing(kind: str, canary: Path, listener: Listener) -> None:
-    conversion = Conversion(playlists(canary, listener.url)[kind].encode())
+def is_well(function: Function) -> bool:
+    """Whether the function converts the next video as ever."""
+    job_id = function.queued(media.make("wav", seconds=0.5))
+    return function.deliver(job_id) == 200 and function.job(job_id)["result"]["samples"] == 24_000
 
-    with pytest.raises(MediaError) as caught:
-        conversion.run()
 
+@pytest.mark.parametrize("kind", sorted(hostile.playlists(Path("/x"), "")))
+def test_a_playlist_is_a_failed_job_and_reaches_nothing(
+    kind: str, canary: Path, listener: Listener, function: Function
+) -> None:
+    job_id = function.queued(hostile.playlists(canary, listener.url)[kind].encode())
+
+    assert function.deliver(job_id) == 200
+
+    job = function.job(job_id)
     # What begins like media counts as damaged media.
-    assert caught.value.code in ("unsupported", "corrupt" if "behind" in kind else "unsupported")
-    assert conversion.mp3 == b""
+    assert (job["state"], job["error"]["code"]) == ("failed", DISGUISED.get(kind, "unsupported"))
+    assert function.mongo.everything() == {"jobs": 1}
+    assert [event.kind for _, event in function.publisher.published] == ["conversion.failed.v1"]
     assert listener.calls == 0
+    assert is_well(function)
+
+
+@pytest.mark.parametrize("kind", ["hls to a path", "hls to a host", "ffconcat to a host"])
+@pytest.mark.parametrize("container", ["subtitles of an avi", "attached to an mkv"])
+def test_a_playlist_within_a_video_is_not_followed(
+    kind: str, container: str, canary: Path, listener: Listener, function: Function
+) -> None:
+    script = hostile.playlists(canary, listener.url)[kind]
+    if container == "subtitles of an avi":
+        data = hostile.avi_with_script(script)
+    else:
+        data = hostile.with_attachment(script, listener.url)
+    with av.open(io.BytesIO(data)) as source:  # or it would prove nothing
+        assert {stream.type for stream in source.streams} & {"subtitle", "attachment", "data"}
+    job_id = function.queued(data)
+
+    assert function.deliver(job_id) == 200
+
+    assert function.job(job_id)["result"]["duration"] == pytest.approx(1, abs=0.1)
+    assert listener.calls == 0
+
+
+def test_a_codec_that_is_not_on_the_list_is_not_decoded(function: Function) -> None:
+    wav = bytearray(media.make("wav", seconds=1, rate=8_000, channels=1))
+    wav[20:22] = (0x22).to_bytes(2, "little")  # TrueSpeech, which libav knows
+    with av.open(io.BytesIO(wav)) as source:
+        assert source.streams.audio[0].codec_context.name == "truespeech"
+    job_id = function.queued(bytes(wav))
+
+    assert function.deliver(job_id) == 200
+    assert function.job(job_id)["error"]["code"] == "unsupported"
+
+
+def test_no_decoder_is_opened_for_the_picture() -> None:
+    # A decoder would have found out how the picture's dots are stored, which MP4 does not say.
+    found = []
+    for options in ({}, formats.OPTIONS):
+        with av.open(io.BytesIO(media.make("mp4", seconds=1)), options=options) as source:
+            found.append(source.streams.video[0].codec_context.pix_fmt)
+
+    assert found == ["yuv420p", None]
 
 
 def test_an_mp4_whose_sound_lies_in_another_file_reaches_nothing(canary: Path, tmp_path: Path) -> None:
@@ -115,7 +143,7 @@ def test_an_mp4_whose_sound_lies_in_another_file_reaches_nothing(canary: Path, t
 def test_the_list_of_containers_refuses_a_playlist_by_itself(kind: str, canary: Path, tmp_path: Path) -> None:
     # Opened by name and with every protocol, as nothing is here: the other two walls are left out.
     path = tmp_path / "list.m3u8"
-    path.write_text(playlists(canary, "")[kind])
+    path.write_text(hostile.playlists(canary, "")[kind])
 
     with pytest.raises(av.error.ArgumentError):
         av.open(str(path), options={"format_whitelist": formats.OPTIONS["format_whitelist"]})
@@ -123,7 +151,7 @@ def test_the_list_of_containers_refuses_a_playlist_by_itself(kind: str, canary: 
 
 def test_the_list_of_protocols_refuses_a_session_description_by_itself(canary: Path) -> None:
     # Without it, libav opens a port and waits there for somebody to send.
-    description = io.BytesIO(playlists(canary, "")["session description"].encode())
+    description = io.BytesIO(hostile.playlists(canary, "")["session description"].encode())
 
     with pytest.raises(av.error.InvalidDataError):
         av.open(description, options={"protocol_whitelist": formats.OPTIONS["protocol_whitelist"]})
@@ -145,3 +173,22 @@ def test_the_child_has_nothing_of_the_parents_environment(monkeypatch: pytest.Mo
     assert b"canary" not in seen["environment"]
     kinds = sorted(place.split(b":")[0] for place in seen["open"].split())
     assert kinds == [b"/dev/null", b"/dev/null", b"pipe", b"socket"]
+
+
+def test_every_thread_of_a_conversion_s_child_is_locked_in() -> None:
+    seen: dict[str, list[str]] = {}
+
+    def look(percent: int) -> None:
+        for pid in children() if percent < 50 else []:
+            seen["threads"] = [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+            seen["limits"] = Path(f"/proc/{pid}/limits").read_text().splitlines()
+
+    Conversion(media.make("mp4"), on_progress=look).run()
+
+    assert len(seen["threads"]) >= 1 + cores()
+    assert all("NoNewPrivs:\t1\n" in status for status in seen["threads"])
+    hard = {line[:26].strip(): line.split()[-2] for line in seen["limits"] if "unlimited" not in line.split()[-2]}
+    nothing = ["Max open files", "Max processes", "Max file size", "Max core file size"]
+    assert [hard[name] for name in nothing] == ["0"] * 4
+    assert int(hard["Max address space"]) == cage.MEMORY_BYTES + (cores() - 1) * cage.THREAD_BYTES
+    assert 0 < int(hard["Max cpu time"]) <= 60 * (cores() + 1)

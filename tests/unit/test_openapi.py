@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.auth import handler as auth
+from functions.common import options
+from functions.common.failures import FAILURES
+from functions.convert.child import Result
 from functions.download import handler as download
 from functions.upload import handler as upload
 
@@ -114,3 +118,37 @@ def test_the_document_names_every_error_code_that_is_in_use_and_no_other() -> No
     used |= set(re.findall(r"\d{3} (\w+);", block[1]))
 
     assert set(DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == used
+
+
+def test_the_document_has_the_options_of_the_code_and_their_bounds() -> None:
+    parameters = DOCUMENT["components"]["parameters"].values()
+    query = {parameter["name"]: parameter["schema"] for parameter in parameters}
+    form = DOCUMENT["components"]["requestBodies"]["Video"]["content"]["multipart/form-data"]["schema"]["properties"]
+
+    assert form.keys() - {"file", options.OPTIONS} == options.NAMES
+    assert {name: query[name] for name in options.NAMES} == {name: form[name] for name in options.NAMES}
+    assert tuple(form["quality"]["enum"]) == options.QUALITIES
+    for name, least, most in (
+        ("start", 0, options.MOST_SECONDS),
+        ("end", 0, options.MOST_SECONDS),
+        ("loudness", options.LEAST_LUFS, options.MOST_LUFS),
+    ):
+        assert (form[name]["minimum"], form[name]["maximum"]) == (least, most)
+    assert {form[name]["maxLength"] for name in ("title", "artist", "album")} == {options.MOST_CHARACTERS}
+    assert form["track"]["pattern"] == f"^({options._TRACK.pattern})$"
+
+
+def test_the_page_on_the_api_has_the_options_too() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("### Options")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", page, re.M)
+
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == options.NAMES
+
+
+def test_the_document_has_every_figure_of_a_receipt_and_every_failure() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+
+    figures = {field.name for field in fields(Result)} - {"head"}
+    assert schemas["Result"]["properties"].keys() == figures
+    assert set(schemas["Result"]["required"]) == figures - {"loudness"}
+    assert set(schemas["Failure"]["properties"]["code"]["enum"]) == FAILURES.keys()

@@ -317,6 +317,8 @@ def test_the_check_answers_401_with_the_code_in_a_header(upload: Client, token_k
         ("C:\\videos\\clip.mp4", "clip.mp4"),
         ("a\r\nBcc: x@demo.example.mp4", "aBcc: x@demo.example.mp4"),
         ("evil\u202e4pm.exe", "evil4pm.exe"),
+        ("-i.mp4", "-i.mp4"),
+        ("a%03d|b*.mp4", "a%03d|b*.mp4"),
         ("Grüße 日本.mp4", "Grüße 日本.mp4"),
         ("", "video"),
         ("é" * 300, "é" * 127),
