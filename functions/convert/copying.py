@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from functions.convert.errors import MediaError, NotCopyable
-from functions.convert.layer3 import NotLayer3Error, Stream
+from functions.convert.layer3 import DECODER_DELAY, NotLayer3Error, Stream
 from functions.convert.media import Sound
 
 _PIECE_BYTES = 1 << 17
@@ -46,6 +46,8 @@ class Copying:
         except NotLayer3Error as error:
             raise NotCopyable from error
         yield bytes(waiting)
+        if self._skip < DECODER_DELAY:  # the tag cannot tell what to cut off, so nothing will be
+            self._skip = self._discard = 0
         if self._stream is not None:
             self.samples = len(self._sizes) * self._stream.samples - self._skip - self._discard
         if self.samples <= 0:  # or the header would cut off more than there is

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Protocol, cast
 
 import av
-import av.subtitles.stream  # PyAV would look for it once it meets a subtitle: too late in a cage
+import av.subtitles.codeccontext  # PyAV would look for these once it meets a subtitle: too late in a cage
+import av.subtitles.stream
+import av.subtitles.subtitle
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream

@@ -23,6 +23,7 @@ class Timeline:
     _empty: float = 0.0
     _named: float = 0.0
     _open_hole: float = 0.0
+    _hole_end: float = 0.0
     _start: tuple[float, int] = field(default=(0.0, 0), repr=False)
 
     def saw(self, start: float, seconds: float, place: tuple[int, int] | None, is_sound: bool) -> None:
@@ -33,6 +34,7 @@ class Timeline:
             self._start = (start, position)
         elif self.has_holes and start - self.any_end > HOLE_SECONDS:
             self._open_hole += self._hole(start - self.any_end, position - self.byte_end)
+            self._hole_end = start
         self.any_end = start + seconds if self.any_end is None else max(self.any_end, start + seconds)
         self.byte_end = max(self.byte_end, position + size)
         self.saw_aside(start + seconds)
@@ -46,7 +48,9 @@ class Timeline:
     def _heard(self, start: float, seconds: float) -> None:
         if self.sound_end is not None and start - self.sound_end > HOLE_SECONDS:
             self.holes += min(self._open_hole, start - self.sound_end)
-        self._open_hole = 0.0
+            self._open_hole = 0.0
+        elif start >= self._hole_end:  # the last sound from before a hole may come behind the first picture after it
+            self._open_hole = 0.0
         self.sound_end = start + seconds if self.sound_end is None else max(self.sound_end, start + seconds)
         self._named += seconds
 

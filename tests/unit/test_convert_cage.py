@@ -137,6 +137,20 @@ def test_the_limits_cannot_be_lifted(found: dict[str, Any]) -> None:
     assert hard == {"AS": memory, "CPU": 60, "FSIZE": 0, "NOFILE": 0, "NPROC": 0, "CORE": 0}
 
 
+def test_nothing_of_pyav_is_left_to_be_looked_for_in_the_cage() -> None:
+    code = (
+        "import sys; from pathlib import Path; import functions.convert.worker, av; root = Path(av.__file__).parent\n"
+        "names = {'.'.join(('av', *path.relative_to(root).parts)).split('.abi3')[0] for path in root.rglob('*.so')}\n"
+        "print(len(names), sorted(name for name in names if name.split('.cpython')[0] not in sys.modules))"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    count, _, missing = said.strip().partition(" ")
+    assert int(count) > 30
+    assert missing == "[]"
+
+
 NOBODY = """
 import os, sys
 from functions.convert import cage, worker

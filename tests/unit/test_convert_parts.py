@@ -180,6 +180,20 @@ def test_a_gap_in_the_sound_that_the_picture_goes_on_through_is_none() -> None:
     assert timeline_of(*before, *picture, (14, 14_000, True)).lost(11, 0) == 0
 
 
+def test_a_hole_is_none_the_less_where_the_last_sound_before_it_comes_late() -> None:
+    both = [(n, 1000 * (2 * n + is_sound), is_sound) for n in range(10) for is_sound in (False, True)]
+    behind = [(14, 28_000, False), (10, 28_000, True), (14, 29_000, True), (15, 30_000, False), (15, 31_000, True)]
+
+    assert timeline_of(*both, *behind).lost(13, 0) == pytest.approx(3)
+
+
+def test_a_sound_that_lies_behind_its_picture_in_the_file_has_no_hole() -> None:
+    pictures = [(n, 1000 * n, False) for n in (0, 1, 2, 8, 9)]
+    sound = [(n, 10_000 + 1000 * n, True) for n in range(10)]
+
+    assert timeline_of(*pictures, *sound).lost(10, 0) == 0
+
+
 def test_packets_that_give_nothing_count_unless_the_sum_is_right() -> None:
     timeline = timeline_of(*((n, 1000 * n, True) for n in range(10)))
     timeline.gave_nothing(2)

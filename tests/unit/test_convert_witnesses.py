@@ -80,6 +80,40 @@ def test_all_agree_on_what_was_copied(tmp_path: Path, kind: str) -> None:
     assert is_in_time(played, source[len(source) - len(played) :] if kind == "avi" else source)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x.mkv", ["-c:s", "srt"]),
+        ("x.mkv", ["-c:s", "ass"]),
+        ("x.webm", ["-c:s", "webvtt"]),
+        ("x.mp4", ["-c:s", "mov_text"]),
+        ("x.mov", ["-c:s", "mov_text", "-timecode", "01:00:00:00", "-c:v", "mpeg4"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_subtitles_and_other_tracks_are_passed_over(tmp_path: Path, name: str, words: list[str]) -> None:
+    texts, file = tmp_path / "said.srt", tmp_path / "made.mp3"
+    texts.write_text("1\n00:00:00,500 --> 00:00:02,000\nHello\n\n")
+    picture = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=10:d=3"] if "-timecode" in words else []
+
+    result = converted(made_by_ffmpeg(tmp_path, name, None, "-i", str(texts), *picture, *words), file)
+
+    assert result.duration == pytest.approx(3, abs=0.05)
+    _agree(file, result)
+
+
+def test_a_copy_counts_no_cut_that_its_tag_cannot_tell(tmp_path: Path) -> None:
+    # ffmpeg names fewer samples to be cut off than a decoder adds: players cannot be told, and cut nothing.
+    file = tmp_path / "made.mp3"
+    data = made_by_ffmpeg(tmp_path, "x.mkv", None, "-c:a", "libmp3lame", "-ar", "22050")
+
+    result = converted(data, file)
+
+    assert result.mode == "copy"
+    seen = witnesses.seen_by_ffprobe(file)
+    assert (seen.delay, seen.samples) == (0, result.samples)
+
+
 def _agree(file: Path, result: Result) -> None:
     seen = witnesses.seen_by_ffprobe(file)
     played = witnesses.samples_by_mpg123(file)
@@ -150,8 +184,8 @@ def made_by_ffmpeg(folder: Path, name: str, picture: str | None, *more: str) -> 
         else:
             command += ["-i", str(cover), "-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic"]
     labels = ["title=Größe & 日本", "artist=An Artist", "album=The Album"]
-    command += [word for label in labels for word in ("-metadata", label)]
-    subprocess.run([*command, *more, target], check=True)
+    said = [word for label in labels for word in ("-metadata", label)]
+    subprocess.run([*command, *more, *said, target], check=True)
     return target.read_bytes()
 
 
