@@ -5,7 +5,7 @@ Pictures are never decoded.
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from types import TracebackType
 from typing import Protocol, cast
 
@@ -27,6 +27,7 @@ from functions.convert.timeline import Timeline, tolerance
 READ_BYTES = 32_768  # a larger buffer reads more of the picture between two packets of sound
 _TIMED = ("audio", "video", "subtitle")  # what may decide how long the whole lasts
 _UNMIXABLE = (FFmpegError, ValueError)  # what the resampler raises for channels that nobody knows how to mix
+_MOST_PLACES = 1_000_000  # six hours of sound
 _MICROSECONDS = 1_000_000  # libav's unit for a container's times
 
 
@@ -53,9 +54,11 @@ class Sound:
         if wholeness.is_cut_off(_reader(file), length, self._format):
             raise MediaError("corrupt")
         self._stream = tracks.chosen(self._container, track)
+        self._sound_index = self._stream.index
         self._cover = tracks.cover(self._container)
         self._units = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
         self._timeline = Timeline(has_holes=self._format not in formats.INDEXED)
+        self._is_counted = self._format in formats.COUNTED
         self._named_end = self._find_named_end()
         self._broke_off = self._is_beyond_us = False
         self._decoded = 0.0  # seconds
@@ -91,6 +94,12 @@ class Sound:
             total = (self._container.duration or 0) / _MICROSECONDS
         share = self._decoded / total if total > 0 else self._last_byte / self._length
         return min(100, int(100 * share))
+
+    def places(self) -> list[tuple[int, int]]:
+        """Position and length of what will be read, in that order, where the container has an index; else nothing."""
+        if self._format not in formats.INDEXED:
+            return []
+        return [(entry.pos, entry.size) for entry in islice(self._stream.index_entries, _MOST_PLACES)]
 
     def frames(self) -> Iterator[AudioFrame]:
         """The samples: signed 32-bit, planar, at most SLICE_SAMPLES a frame. Raises MediaError at its end if more of
@@ -171,11 +180,16 @@ class Sound:
             return
 
     def _saw(self, packet: "Packet[Stream]") -> bool:
-        is_sound = packet.stream_index == self._stream.index
-        position = self._last_byte if packet.pos is None else packet.pos
-        place = None if self._format in formats.COUNTED else (position, packet.size)
-        if (start := packet.dts if packet.pts is None else packet.pts) is not None:
-            unit = self._units[packet.stream_index]
+        index, size, position = packet.stream_index, packet.size, packet.pos
+        is_sound = index == self._sound_index
+        if position is None:
+            position = self._last_byte
+        place = None if self._is_counted else (position, size)
+        start = packet.pts
+        if start is None:
+            start = packet.dts
+        if start is not None:
+            unit = self._units[index]
             seconds = (packet.duration or 0) * unit
             if is_sound or packet.stream.type == "video":
                 self._timeline.saw(start * unit, seconds, place, is_sound)
@@ -183,8 +197,8 @@ class Sound:
                 self._timeline.saw_aside(start * unit + seconds)
         if is_sound:
             self._packets_seen += 1
-            self._sound_bytes += packet.size
-            self._last_byte = position + packet.size
+            self._sound_bytes += size
+            self._last_byte = position + size
         return is_sound
 
     def _sounding(self, packet: "Packet[AudioStream] | None") -> Iterator[AudioFrame]:
