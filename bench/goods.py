@@ -44,9 +44,11 @@ class Goods:
         """The job records."""
         return Jobs(lambda: self.mongo.database["jobs"])
 
-    def serving(self, name: str, **settings: str) -> AbstractContextManager[Served]:
-        """A function, or `hello`, with its settings and these."""
-        return serving(name, {**self.backing.env(name if name != "hello" else ""), **settings})
+    def serving(
+        self, name: str, settings: Mapping[str, str] | None = None, cores: int | None = None
+    ) -> AbstractContextManager[Served]:
+        """A function, or `hello`, with its settings and these; see serving.command for `cores`."""
+        return serving(name, {**self.backing.env(name if name != "hello" else ""), **(settings or {})}, cores)
 
     def store(self, bucket: str, file_id: ObjectId, pieces: Iterator[bytes]) -> Writer:
         """A file in GridFS."""

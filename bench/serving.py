@@ -54,21 +54,25 @@ class Served:
             connection.close()
 
 
-def command(name: str) -> list[str]:
-    """What starts the function `name`; `hello` is the reference, by the framework's own command."""
-    return HELLO if name == "hello" else [sys.executable, "-m", "functions.common.serve", name]
+def command(name: str, cores: int | None = None) -> list[str]:
+    """What starts the function `name`, on the first `cores` cores alone if a number is given.
+
+    `hello` is the reference, by the framework's own command.
+    """
+    bound = [] if cores is None else ["taskset", "--cpu-list", f"0-{cores - 1}"]
+    return bound + (HELLO if name == "hello" else [sys.executable, "-m", "functions.common.serve", name])
 
 
 @contextmanager
-def serving(name: str, environment: Mapping[str, str]) -> Iterator[Served]:
-    """The function `name`, from its start to its orderly end; its log goes to `.bench/NAME.log`."""
+def serving(name: str, environment: Mapping[str, str], cores: int | None = None) -> Iterator[Served]:
+    """The function `name`, from its start to its orderly end; its log is `.bench/NAME.log`. `cores` as in command."""
     port = _free_port()
     place = {"HOST": "127.0.0.1", "PORT": str(port)}
     log_path = ROOT / ".bench" / f"{name}.log"
     log_path.parent.mkdir(exist_ok=True)
     with log_path.open("ab") as log:
         spawned = time.monotonic()
-        process = subprocess.Popen(command(name), env={**environment, **place}, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(command(name, cores), env={**environment, **place}, cwd=ROOT, stdout=log, stderr=log)
         try:
             _wait(process, port)
             yield Served(process.pid, port, spawned, time.monotonic() - spawned)
