@@ -12,7 +12,6 @@ from typing import Protocol, cast
 import av
 import av.subtitles.stream  # PyAV would look for it once it meets a subtitle: too late in a cage
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError, PatchWelcomeError
@@ -21,7 +20,8 @@ from av.stream import Discard, Disposition, Stream
 
 from functions.convert import formats, tracks, wholeness
 from functions.convert.errors import MediaError
-from functions.convert.lame import SLICE_SAMPLES, fitting_rate
+from functions.convert.fitting import Fit
+from functions.convert.lame import fitting_rate
 from functions.convert.timeline import Timeline, tolerance
 
 READ_BYTES = 32_768  # a larger buffer reads more of the picture between two packets of sound
@@ -106,22 +106,24 @@ class Sound:
         the sound was lost than tolerance() allows, so that whoever came to the end has it whole."""
         layout = "mono" if self.channels == 1 else "stereo"
         known: tuple[str, str, int] | None = None
-        fit: AudioResampler | None = None
+        fit: Fit | None = None
         frame = self._first
         while frame is not None:
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if kind != known:  # broadcasts change from stereo to 5.1 and back
-                yield from _fitted(fit, None)
-                known, fit = kind, AudioResampler("s32p", layout, self.rate, frame_size=SLICE_SAMPLES)
             try:
-                yield from _fitted(fit, frame)
+                if fit is None or kind != known:  # broadcasts change from stereo to 5.1 and back
+                    if fit is not None:
+                        yield from fit.rest()
+                    known, fit = kind, Fit(frame, layout, self.rate)
+                yield from fit.through(frame)
             except _UNMIXABLE as error:
                 if frame is self._first:
                     raise MediaError("unsupported") from error
-                known = fit = None  # damage that decoded to channels that there cannot be
+                fit = None  # damage that decoded to channels that there cannot be
                 self._timeline.failed(frame.samples / frame.sample_rate)
             frame = next(self._source, None)
-        yield from _fitted(fit, None)
+        if fit is not None:
+            yield from fit.rest()
         self._check_whole()
 
     def packets(self) -> Iterator["Packet[AudioStream]"]:
@@ -259,7 +261,3 @@ def _reader(file: File) -> wholeness.ReadAt:
         return bytes(parts)
 
     return read_at
-
-
-def _fitted(fit: AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:
-    return [] if fit is None else fit.resample(frame)
