@@ -40,6 +40,8 @@ def draw(points: Sequence[Point], picture: Path) -> None:
 
 
 def _bars(axes: Any, points: Sequence[Point], form: str) -> None:
+    if not points:
+        return
     groups = list(dict.fromkeys(point.group for point in points))
     for series, colour in COLOURS.items():
         found = {point.group: point.value for point in points if point.series == series}

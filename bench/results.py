@@ -74,7 +74,7 @@ def section(name: str, title: str, result: Result) -> str:
     lines = [
         [
             row.name,
-            f"{row.value:.3g} {row.unit}",
+            f"{row.value:.4g} {row.unit}",
             f"{row.bar} {row.unit}",
             "yes" if row.passed else "**no**",
             row.reference,

@@ -120,12 +120,12 @@ def test_a_part_that_ran_again_replaces_its_figures_and_leaves_the_others(tmp_pa
 
 
 def test_the_document_tells_what_was_measured_and_marks_misses(tmp_path: Path) -> None:
-    results.keep("one", [row(1.2345, "<= 2"), row(3, "<= 2")], 10, tmp_path)
+    results.keep("one", [row(1.2341, "<= 2"), row(3, "<= 2")], 10, tmp_path)
 
     told = results.section("one", "The first", results.kept(["one"], tmp_path)["one"])
 
     assert told.startswith("### The first\n")
-    assert "| what | 1.23 x | <= 2 x | yes | something |" in told
+    assert "| what | 1.234 x | <= 2 x | yes | something |" in told
     assert "| what | 3 x | <= 2 x | **no** | something |" in told
 
 
