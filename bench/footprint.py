@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bson import ObjectId
 
 from bench import ways
-from bench.contest import ORIGINAL, ours
+from bench.contest import ORIGINAL, TWO, ours
 from bench.goods import Goods, media_like
 from bench.memory import Peak
 from bench.rows import Point, Row
@@ -21,7 +21,7 @@ SMALL, LARGE = "10mb.mp4", "2gb.mp4"
 def memory(goods: Goods) -> Iterator[Row | Point]:
     """The most of some rounds each; the original once, and not with the largest, which would take more than 4 GB."""
     growth: dict[str, float] = {}
-    with goods.serving("convert", ways.SETTINGS, 2) as convert:
+    with goods.serving("convert", ways.SETTINGS, TWO) as convert:
         send_event(convert, goods.finished_job(media_like(1000)))
         for _ in range(ROUNDS):
             for name in SIZES:
@@ -29,7 +29,7 @@ def memory(goods: Goods) -> Iterator[Row | Point]:
                     ways.ours(goods, convert, media(name))
                 growth[name] = max(growth.get(name, 0.0), peak.growth)
     for name, size in SIZES.items():
-        yield Point("memory", size, ours(2), growth[name])
+        yield Point("memory", size, ours(TWO), growth[name])
         if name != LARGE:
             yield Point("memory", size, ORIGINAL, _of_the_original(goods, name))
     yield Row("memory of the tree, largest of all files", max(growth.values()), "<= 130", "MiB", "the idle function")

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from bson import ObjectId
 
-from bench.serving import ROOT, Served, serving
+from bench.serving import ALL, ROOT, Served, Share, serving
 from functions.common.files import CHUNK_BYTES, MP3S, VIDEOS, Bucket, Writer
 from functions.common.jobs import Jobs
 from functions.common.mongo import Document, Mongo
@@ -45,10 +45,10 @@ class Goods:
         return Jobs(lambda: self.mongo.database["jobs"])
 
     def serving(
-        self, name: str, settings: Mapping[str, str] | None = None, cores: int | None = None
+        self, name: str, settings: Mapping[str, str] | None = None, share: Share = ALL
     ) -> AbstractContextManager[Served]:
-        """A function, or `hello`, with its settings and these; see serving.command for `cores`."""
-        return serving(name, {**self.backing.env(name if name != "hello" else ""), **(settings or {})}, cores)
+        """A function, or `hello`, with its settings and these."""
+        return serving(name, {**self.backing.env(name if name != "hello" else ""), **(settings or {})}, share)
 
     def store(self, bucket: str, file_id: ObjectId, pieces: Iterator[bytes]) -> Writer:
         """A file in GridFS."""

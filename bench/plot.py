@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from bench.rows import Point
 
 # Of Okabe and Ito: told apart by readers who see fewer colours.
-COLOURS = {"this product, 2 threads": "#0072b2", "this product, 1 thread": "#56b4e9", "the original's way": "#d55e00"}
+COLOURS = {"this product, 2 cores": "#0072b2", "this product, 1 core": "#56b4e9", "the original's way": "#d55e00"}
 THICKNESS = 0.26
 
 

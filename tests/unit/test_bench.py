@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from bench import footprint, results
 from bench.__main__ import PARTS, main
-from bench.contest import FFMPEG, ORIGINAL, Contest, ours
+from bench.contest import FFMPEG, ONE_CORE, ONE_THREAD, ORIGINAL, TWO, Contest, ours
 from bench.goods import chunk_documents, media_like
 from bench.memory import Peak, Watermark, tree
 from bench.rows import Point, Row, median_ratio, table, write
@@ -73,26 +73,28 @@ def test_growth_is_seen_even_when_it_is_over() -> None:
 
 
 def test_a_contest_compares_within_each_round_and_the_original_with_the_rounds_it_took_part_in() -> None:
-    contest = Contest("hd-fine.mp4", "ten minutes", (1, 2), original_rounds=1)
-    contest.seconds |= {ours(1): [2.0, 4.0], ours(2): [1.0, 2.0], FFMPEG: [2.0, 4.0], ORIGINAL: [5.0]}
+    contest = Contest("hd-fine.mp4", "ten minutes", (ONE_CORE, TWO), original_rounds=1)
+    contest.seconds |= {ours(ONE_CORE): [2.0, 4.0], ours(TWO): [1.0, 2.0], FFMPEG: [2.0, 4.0], ORIGINAL: [5.0]}
 
-    one, two = contest.against_ffmpeg({1: "<= 1.1", 2: "<= 0.75"})
+    one, two = contest.against_ffmpeg({ONE_CORE: "<= 1.1", TWO: "<= 0.75"})
     faster = contest.against_original(">= 2")
 
     assert (one.value, two.value, faster.value) == (1.0, 0.5, 5.0)
-    assert two.name == "ten minutes, 2 threads: time ÷ ffmpeg's"
+    assert two.name == "ten minutes, 2 cores: time ÷ ffmpeg's"
     assert two.reference == "1.50 against 3.00 s"
     assert {point.series: point.value for point in contest.points()} == {
-        ours(1): 1.0,
-        ours(2): 0.5,
+        ours(ONE_CORE): 1.0,
+        ours(TWO): 0.5,
         FFMPEG: 1.0,
         ORIGINAL: 2.5,
     }
 
 
-def test_a_function_is_bound_to_the_cores_that_are_asked_for() -> None:
-    assert command("convert", 1)[:3] == ["taskset", "--cpu-list", "0-0"]
-    assert command("convert", 2)[3:] == command("convert")
+def test_a_function_gets_the_share_of_the_machine_that_is_asked_for() -> None:
+    assert command("convert", ONE_CORE)[:3] == ["taskset", "--cpu-list", "0-0"]
+    assert command("convert", TWO)[:3] == ["taskset", "--cpu-list", "0-1"]
+    assert command("convert", TWO)[3:] == command("convert")
+    assert command("convert", ONE_THREAD)[-3:] == ["bench.threaded", "1", "convert"]
 
 
 def test_everything_that_is_measured_can_be_made() -> None:
