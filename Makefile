@@ -2,10 +2,11 @@
 
 python := .venv/bin/python
 uv := .venv/bin/uv
-groups := auth upload convert notify download janitor migrate loadtest
+groups := auth upload convert notify download janitor migrate loadtest bench
 measuring := .loadtest/venv/bin/python
 measurable := .loadtest/venv/installed.txt
-typed := functions local knative rabbitmq-source/source.py rabbitmq-source/rights.py
+comparable := .bench/venv/installed.txt
+typed := functions local knative bench rabbitmq-source/source.py rabbitmq-source/rights.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status logs test test-cluster lint chaos bench price loadtest coldstart images secrets deploy format requirements keys clean
@@ -44,9 +45,14 @@ lint: setup ## style and types
 	@$(python) -m mypy $(typed)
 chaos: setup ## a storm of kills and outages; SEED=1 JOBS=60, ends with what was lost
 	@$(python) -m tests.chaos $(or $(SEED),1) $(or $(JOBS),60)
-bench: ## speed and memory against references, written to .bench/latest.json
+bench: setup $(comparable) ## speed and memory against references; N='conversion cage' picks parts, writes docs/benchmark.md
 	@local/setup.sh --with-bench
-	@$(python) -m bench
+	@$(python) -m bench $(N)
+$(comparable): requirements/bench.txt
+	@echo "Making .bench/venv; this takes a minute or two."
+	@$(python) -m venv --clear .bench/venv
+	@.bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@cp $< $@
 price: setup ## what upload and conversion cost beside another commit's; REV=HEAD ROUNDS=15
 	@$(python) -m bench.price $(or $(REV),HEAD) $(ROUNDS)
 loadtest: setup $(measurable) ## a burst of 40 jobs on a cluster, hey and locust; JOBS=40, writes docs/autoscaling.md

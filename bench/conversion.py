@@ -1,57 +1,93 @@
-"""Rows: a 10 min video from GridFS to GridFS through convert, against ffmpeg from a file to a file."""
+"""Rows: videos from GridFS to GridFS through convert, beside ffmpeg on a local file and beside the original's way."""
 
+import os
 import statistics
-import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-from bench.goods import MB, Goods, media_like
-from bench.memory import Peak
-from bench.rows import Row, median_ratio
-from bench.serving import ROOT
-from bench.starting import send_event
-from bench.video import video
-from functions.common.files import MP3S
-
-ROUNDS = 5
+from bench import ways
+from bench.contest import FFMPEG, ONE_CORE, ONE_THREAD, ROUNDS, TWO, Contest, ours
+from bench.goods import Goods
+from bench.rows import Point, Row, median_ratio
+from bench.video import media
+from functions.common.files import CHUNK_BYTES
+from functions.convert.child import convert
 
 
-def conversions(goods: Goods) -> Iterator[Row]:
-    """In turns; the video is stored anew each time, as convert removes it."""
-    path = video(ROOT / ".bench" / "video-10min.mp4")
-    ours, ffmpeg, growth = [], [], []
-    with goods.serving("convert") as convert:
-        send_event(convert, goods.finished_job(media_like(1000)))
-        for _ in range(ROUNDS):
-            job = goods.queued_job(_pieces(path))
-            with Peak(convert.pid) as peak:
-                started = time.monotonic()
-                status, answer = send_event(convert, job)
-                ours.append(time.monotonic() - started)
-            growth.append(peak.growth)
-            done = goods.jobs.get(job["_id"], goods.account)
-            assert status == 200, answer
-            assert done
-            assert done["state"] == "done", done
-            goods.remove(MP3S, done["mp3"]["file_id"])
-            ffmpeg.append(_ffmpeg(path))
-    times = f"{statistics.median(ours):.1f} s against {statistics.median(ffmpeg):.1f} s"
-    yield Row("conversion of 10 min, 1080p ÷ ffmpeg -q:a 2, wall", median_ratio(ours, ffmpeg), "<= 1.3", "x", times)
-    what = f"the idle function; the video has {path.stat().st_size / MB:.0f} MB"
-    yield Row("conversion of 10 min, memory of the tree above idle", max(growth), "<= 130", "MiB", what)
+def conversions(goods: Goods) -> Iterator[Row | Point]:
+    """The two files whose bars are against ffmpeg."""
+    for name, label, two, read in (
+        ("hd-fine.mp4", "10 min 1080p, finely interleaved", "<= 0.75", "<= 101"),
+        ("hd-1s.mp4", "10 min 1080p, interleaved by the second", "<= 0.65", "<= 47"),
+    ):
+        contest = Contest(name, label, (ONE_CORE, ONE_THREAD, TWO)).run(goods)
+        yield from contest.against_ffmpeg({ONE_CORE: "<= 1.15", ONE_THREAD: "<= 1.1", TWO: two})
+        yield contest.against_original(">= 2")
+        yield contest.share_read(read)
+        yield from contest.points()
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(MB):
-            yield piece
+def phone(goods: Goods) -> Iterator[Row | Point]:
+    """The file whose bar is against the original."""
+    contest = Contest("4k-1s.mp4", "3 min 4K, as a phone writes it", (ONE_CORE, TWO), original_rounds=ROUNDS).run(goods)
+    yield contest.against_original(">= 5")
+    yield from contest.against_ffmpeg({TWO: "<= 1.0"})
+    yield contest.share_read("<= 6.5")
+    yield from contest.points()
 
 
-def _ffmpeg(path: Path) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["-i", str(path), "-vn", "-c:a", "libmp3lame", "-q:a", "2", f"{folder}/out.mp3"]
-        started = time.monotonic()
-        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *words], check=True)
-        return time.monotonic() - started
+def talk(goods: Goods) -> Iterator[Row | Point]:
+    """Much sound and hardly a picture. The original takes so long that one round must do."""
+    contest = Contest("talk.mp4", "2 h talk, tiny picture", original_rounds=1).run(goods)
+    yield from contest.against_ffmpeg({TWO: "<= 0.75"})
+    yield contest.against_original(">= 2")
+    yield from contest.points()
+
+
+def containers(goods: Goods) -> Iterator[Row | Point]:
+    """What is read whole, as it has no index; the first has MP3 in it."""
+    contest = Contest("mp3.mkv", "10 min 1080p, MP3 in mkv").run(goods)
+    mine, encoding = contest.seconds[ours(TWO)], contest.seconds[FFMPEG]
+    times = f"{statistics.median(mine):.2f} against {statistics.median(encoding):.2f} s"
+    name = "MP3 in mkv, GridFS to GridFS: ffmpeg's time to encode it ÷ ours"
+    yield Row(name, median_ratio(encoding, mine), ">= 2.5", "x", times)
+    yield contest.against_original(">= 2")
+    others = [Contest("opus.webm", "10 min webm, Opus").run(goods), Contest("hd.ts", "10 min 1080p, ts").run(goods)]
+    for other in others:
+        yield from other.against_ffmpeg({TWO: "<= 1.0"})
+        yield other.against_original(">= 2")
+    yield from chain.from_iterable(one.points() for one in [contest, *others])
+
+
+def copies(_goods: Goods) -> Iterator[Row]:
+    """MP3 that is taken over, in the cage, without a database: beside encoding it."""
+    path = media("sound.mp3")
+    mine, encoding = [], []
+    for _ in range(ROUNDS):
+        mine.append(_copied(path))
+        encoding.append(ways.ffmpeg(path))
+    times = f"{statistics.median(mine):.2f} against {statistics.median(encoding):.2f} s"
+    name = "10 min of MP3, file to file: ffmpeg's time to encode it ÷ ours"
+    yield Row(name, median_ratio(encoding, mine), ">= 20", "x", times)
+
+
+def _copied(path: Path) -> float:
+    started = time.monotonic()
+    with path.open("rb") as source, tempfile.TemporaryFile() as target:
+
+        def fetch(numbers: Sequence[int]) -> list[bytes]:
+            return [os.pread(source.fileno(), CHUNK_BYTES, number * CHUNK_BYTES) for number in numbers]
+
+        def write(data: bytes) -> None:
+            target.write(data)
+
+        length = path.stat().st_size
+        result = convert(fetch, length, CHUNK_BYTES, write, lambda _: None, started + 60, threading.Event())
+        target.seek(0)
+        target.write(result.head)
+    assert result.mode == "copy"
+    return time.monotonic() - started

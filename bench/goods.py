@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from bson import ObjectId
 
-from bench.serving import ROOT, Served, serving
+from bench.serving import ALL, ROOT, Served, Share, serving
 from functions.common.files import CHUNK_BYTES, MP3S, VIDEOS, Bucket, Writer
 from functions.common.jobs import Jobs
 from functions.common.mongo import Document, Mongo
@@ -45,9 +45,11 @@ class Goods:
         """The job records."""
         return Jobs(lambda: self.mongo.database["jobs"])
 
-    def serving(self, name: str, root: Path = ROOT, **settings: str) -> AbstractContextManager[Served]:
+    def serving(
+        self, name: str, settings: Mapping[str, str] | None = None, share: Share = ALL, root: Path = ROOT
+    ) -> AbstractContextManager[Served]:
         """A function, or `hello`, of the checkout `root`, with its settings and these."""
-        return serving(name, {**self.backing.env(name if name != "hello" else ""), **settings}, root)
+        return serving(name, {**self.backing.env(name if name != "hello" else ""), **(settings or {})}, share, root)
 
     def store(self, bucket: str, file_id: ObjectId, pieces: Iterator[bytes]) -> Writer:
         """A file in GridFS."""

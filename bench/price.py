@@ -75,7 +75,7 @@ def rows(goods: Goods, before: Path, rounds: int) -> Iterator[Row]:
     """Two rows for each of SOUNDS; who begins changes from round to round, and the first round only warms up."""
     with ExitStack() as stack:
         ours, theirs = (
-            Side(*(stack.enter_context(goods.serving(name, root)) for name in ("upload", "convert")))
+            Side(*(stack.enter_context(goods.serving(name, root=root)) for name in ("upload", "convert")))
             for root in (ROOT, before)
         )
         for what, seconds in SOUNDS.items():

@@ -27,6 +27,16 @@ class Row:
         return bool(_COMPARE[compare](self.value, float(limit)))
 
 
+@dataclass(frozen=True)
+class Point:
+    """A value for the picture: in which of its panels, of which group there, for which series."""
+
+    panel: str
+    group: str
+    series: str
+    value: float
+
+
 def median_ratio(measured: Sequence[float], reference: Sequence[float]) -> float:
     """The median of the rounds' ratios: what slows a round slows both, so it drops out."""
     return statistics.median(one / other for one, other in zip(measured, reference, strict=True))

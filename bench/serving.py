@@ -54,13 +54,33 @@ class Served:
             connection.close()
 
 
-def command(name: str) -> list[str]:
+@dataclass(frozen=True)
+class Share:
+    """What a function is given of the machine: the first `cores`, or all; it goes by `threads` if these are given."""
+
+    cores: int | None = None
+    threads: int | None = None
+
+    def __str__(self) -> str:
+        if self.threads:
+            return f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.cores} core{'s' if self.cores != 1 else ''}" if self.cores else "all cores"
+
+
+ALL = Share()
+
+
+def command(name: str, share: Share = ALL) -> list[str]:
     """What starts the function `name`; `hello` is the reference, by the framework's own command."""
-    return HELLO if name == "hello" else [sys.executable, "-m", "functions.common.serve", name]
+    if name == "hello":
+        return HELLO
+    bound = ["taskset", "--cpu-list", f"0-{share.cores - 1}"] if share.cores else []
+    program = ["bench.threaded", str(share.threads)] if share.threads else ["functions.common.serve"]
+    return [*bound, sys.executable, "-m", *program, name]
 
 
 @contextmanager
-def serving(name: str, environment: Mapping[str, str], root: Path = ROOT) -> Iterator[Served]:
+def serving(name: str, environment: Mapping[str, str], share: Share = ALL, root: Path = ROOT) -> Iterator[Served]:
     """The function `name` of a checkout, from its start to its orderly end; its log goes to `.bench/NAME.log`."""
     port = _free_port()
     place = {"HOST": "127.0.0.1", "PORT": str(port)}
@@ -68,7 +88,7 @@ def serving(name: str, environment: Mapping[str, str], root: Path = ROOT) -> Ite
     log_path.parent.mkdir(exist_ok=True)
     with log_path.open("ab") as log:
         spawned = time.monotonic()
-        process = subprocess.Popen(command(name), env={**environment, **place}, cwd=root, stdout=log, stderr=log)
+        process = subprocess.Popen(command(name, share), env={**environment, **place}, cwd=root, stdout=log, stderr=log)
         try:
             _wait(process, port)
             yield Served(process.pid, port, spawned, time.monotonic() - spawned)

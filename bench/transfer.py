@@ -41,7 +41,7 @@ def refusals(goods: Goods) -> Iterator[Row]:
         "413": (goods.bearer, {"MAX_UPLOAD_BYTES": str(SIZE // 2)}),
     }
     for status, (headers, settings) in cases.items():
-        with goods.serving("upload", **settings) as upload:
+        with goods.serving("upload", settings) as upload:
             _send(goods, upload, 1000)
             mark = Watermark(upload.processes)
             sent = max(_refused(upload, status, headers) for _ in range(UPLOADS))

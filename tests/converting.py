@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -55,10 +55,10 @@ class Conversion:
     def mp3(self) -> bytes:
         return bytes(self.stored)
 
-    def _fetch(self, first: int, count: int) -> list[bytes]:
-        self.on_fetch(first)
-        self.batches.append(count)
-        return [self.data[n * self.chunk : (n + 1) * self.chunk] for n in range(first, first + count)]
+    def _fetch(self, numbers: Sequence[int]) -> list[bytes]:
+        self.on_fetch(numbers[0])
+        self.batches.append(len(numbers))
+        return [self.data[n * self.chunk : (n + 1) * self.chunk] for n in numbers]
 
     def _write(self, piece: bytes) -> None:
         self.on_write(piece)

@@ -66,6 +66,15 @@ class FilesContract:
         with pytest.raises(HoleError):
             list(bucket.read(file_id, len(data), 0, len(data)))
 
+    def test_chunks_are_read_by_their_numbers(self, bucket: Bucket) -> None:
+        data = os.urandom(4 * CHUNK_BYTES + 7)
+        file_id = self.store(bucket, data)
+        whole = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)]
+
+        assert bucket.batch(file_id, len(data), [0, 2, 4]) == [whole[0], whole[2], whole[4]]
+        with pytest.raises(HoleError):
+            bucket.batch(file_id, len(data), [2, 5])
+
     def test_an_aborted_and_a_deleted_file_leave_nothing(self, bucket: Bucket, mongo: Any) -> None:
         writer = bucket.writer(ObjectId())
         writer.write(os.urandom((BATCH_CHUNKS + 2) * CHUNK_BYTES))

@@ -6,7 +6,7 @@ removed first.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -56,7 +56,7 @@ class Bucket:
     def chunks(self, file_id: ObjectId, length: int, first: int, last: int) -> Iterator[bytes]:
         """Chunks `first` to `last` (both included) of a file of `length` bytes. Raises HoleError."""
         batches = [range(start, min(start + BATCH_CHUNKS, last + 1)) for start in range(first, last + 1, BATCH_CHUNKS)]
-        fetch = partial(self._batch, file_id, length)
+        fetch = partial(self.batch, file_id, length)
         if len(batches) == 1:
             yield from fetch(batches[0])
             return
@@ -69,12 +69,13 @@ class Bucket:
                     coming = thread.submit(fetch, following)
                 yield from batch
 
-    def _batch(self, file_id: ObjectId, length: int, numbers: range) -> list[bytes]:
-        query = {"files_id": file_id, "n": {"$gte": numbers.start, "$lt": numbers.stop}}
+    def batch(self, file_id: ObjectId, length: int, numbers: Sequence[int]) -> list[bytes]:
+        """The chunks of these numbers, which rise and are few: they are in memory all at once. Raises HoleError."""
+        query = {"files_id": file_id, "n": {"$in": list(numbers)}}
         with budget():
-            found = list(self._chunks.find(query, sort=[("n", ASCENDING)], batch_size=BATCH_CHUNKS + 1))
+            found = list(self._chunks.find(query, sort=[("n", ASCENDING)], batch_size=len(numbers) + 1))
         if [chunk["n"] for chunk in found] != list(numbers):
-            raise HoleError(f"{self.name} {file_id}: {len(found)} of {len(numbers)} chunks from {numbers.start}")
+            raise HoleError(f"{self.name} {file_id}: {len(found)} of {len(numbers)} chunks from {numbers[0]}")
         for chunk in found:
             if len(chunk["data"]) != min(CHUNK_BYTES, length - chunk["n"] * CHUNK_BYTES):
                 raise HoleError(f"{self.name} {file_id}: chunk {chunk['n']} has the wrong length")

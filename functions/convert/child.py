@@ -14,7 +14,7 @@ from functions.convert.cores import cores
 from functions.convert.errors import ChildDied, MediaError, NotCopyable, Stopped
 from functions.convert.process import Child, Flag, Watch
 from functions.convert.readahead import Fetch, OverError, ReadAhead
-from functions.convert.wire import Channel, Kind, WireError, json_object, number
+from functions.convert.wire import Channel, Kind, WireError, json_object, numbers
 
 __all__ = ["ChildDied", "MediaError", "NotCopyable", "Result", "Stopped", "convert"]
 
@@ -118,10 +118,11 @@ class _Conversation:
             answers[kind](bytes(data))
 
     def _read(self, data: bytes) -> None:
-        chunk = number(data)
-        if chunk >= self.total:
-            raise WireError(f"asked for chunk {chunk} of {self.total}")
-        self.channel.send(Kind.CHUNK, self.chunks.chunk(chunk, self.watch.is_over))
+        wanted = numbers(data)
+        if max(wanted) >= self.total:
+            raise WireError(f"asked for chunk {max(wanted)} of {self.total}")
+        chunk, *following = wanted
+        self.channel.send(Kind.CHUNK, self.chunks.chunk(chunk, self.watch.is_over, following))
 
     def _store(self, data: bytes) -> None:
         self.written += len(data)

@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,7 +18,8 @@ from functions.convert.errors import MediaError
 from functions.convert.lame import Setting
 from functions.convert.layer3 import bit_rates
 from functions.convert.loudness import PEAK_DB, Meter, amplified
-from functions.convert.media import File, Sound
+from functions.convert.media import Sound
+from functions.convert.opening import File
 from functions.convert.shaping import cut
 
 DEFAULT_QUALITY = "V2"
@@ -40,6 +41,10 @@ class Job:
     may_copy: bool = True
     most_seconds: float = 86_400.0
     cpu_seconds: float = 86_400.0
+
+
+Expect = Callable[[Iterable[tuple[int, int]]], None]
+"""Told which places of the file will be read: RemoteFile.expect."""
 
 
 class Outlet(Protocol):
@@ -74,15 +79,18 @@ class Loudness:
         return {"target": self.target, **heard, "gain": self.gain, "limited": self.is_limited}
 
 
-def convert(file: File, job: Job, outlet: Outlet, pool: ThreadPoolExecutor) -> tuple[bytes, dict[str, Any]]:
+def convert(
+    file: File, job: Job, outlet: Outlet, pool: ThreadPoolExecutor, expect: Expect = lambda places: None
+) -> tuple[bytes, dict[str, Any]]:
     """Sends the MP3 to `outlet`; returns what its first bytes must become, and the figures.
 
     Encodes on the threads of `pool`. Raises MediaError, and NotCopyable when only another try with `may_copy` False can
     succeed.
     """
     options = Options(**job.options)
-    loudness = None if options.loudness is None else _measured(file, job, options, options.loudness)
+    loudness = None if options.loudness is None else _measured(file, job, options, options.loudness, expect)
     with Sound(file, job.length, options.track) as sound:
+        expect(sound.places())
         is_copied = job.may_copy and sound.codec == "mp3" and not options.changes_sound
         if is_copied:
             making: Encoding = Copying(sound, job.most_seconds)
@@ -111,8 +119,9 @@ def _sounding(
     return frames
 
 
-def _measured(file: File, job: Job, options: Options, target: float) -> Loudness:
+def _measured(file: File, job: Job, options: Options, target: float, expect: Expect) -> Loudness:
     with Sound(file, job.length, options.track) as sound:
+        expect(sound.places())
         before, after = (Meter(sound.rate, sound.channels) for _ in range(2))
         for _ in before.through(_samples(sound, job, options)):
             pass

