@@ -11,6 +11,8 @@ from typing import Any
 import av
 from mutagen.mp3 import MP3
 
+from functions.convert.child import Result
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -61,6 +63,19 @@ def samples_by_mpg123(mp3: Path) -> list[array.array]:
             channels = len(frame.layout.channels)
             interleaved.frombytes(bytes(frame.planes[0])[: 4 * channels * frame.samples])
     return [interleaved[n::channels] for n in range(channels)]
+
+
+def agree(mp3: Path, result: Result) -> None:
+    """Asserts that all find in the file what the conversion says of it: duration, delay, frames."""
+    seen, played, data = seen_by_ffprobe(mp3), samples_by_mpg123(mp3), mp3.read_bytes()
+    assert (seen.rate, seen.channels, seen.samples) == (result.rate, result.channels, result.samples)
+    # Where the source of a copy tells no delay, neither does the copy, and mpg123 cuts off its own.
+    assert {len(channel) for channel in played} == {result.samples - (0 if seen.delay else 529)}
+    assert len(played) == result.channels
+    assert abs(seconds_by_mutagen(mp3) - result.samples / result.rate) < 1e-6
+    assert data.count(b"Xing") + data.count(b"Info") == 1
+    at = max(data.find(mark) for mark in (b"Xing", b"Info"))
+    assert int.from_bytes(data[at + 8 : at + 12], "big") == seen.frames
 
 
 def loudness_by_ffmpeg(media: Path) -> tuple[float, float]:

@@ -46,12 +46,12 @@ class Copying:
         except NotLayer3Error as error:
             raise NotCopyable from error
         yield bytes(waiting)
-        if self._skip < DECODER_DELAY:  # the tag cannot tell what to cut off, so nothing will be
-            self._skip = self._discard = 0
         if self._stream is not None:
             self.samples = len(self._sizes) * self._stream.samples - self._skip - self._discard
         if self.samples <= 0:  # or the header would cut off more than there is
             raise NotCopyable
+        if self._skip < DECODER_DELAY:  # the tag cannot tell what to cut off, so nothing will be
+            self.samples += self._skip + self._discard
 
     def head(self) -> bytes:
         """See Encoding."""

@@ -3,6 +3,7 @@
 import io
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import av
@@ -13,7 +14,7 @@ from functions.convert import conversion
 from functions.convert.encoding import Blockwise
 from functions.convert.errors import NotCopyable
 from functions.convert.media import Sound
-from tests import hostile, media
+from tests import hostile, media, witnesses
 from tests.converting import Conversion
 
 # What of these containers holds each of these codecs, so that it can be read back: libav's muxers, by their names.
@@ -164,11 +165,13 @@ def test_blocks_on_threads_are_one_encoder_s_samples_and_none_is_lost(name: str)
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_one_converts_in_its_whole_length(name: str) -> None:
-    conversion = Conversion(honest(name))
+def test_an_odd_one_converts_in_its_whole_length(tmp_path: Path, name: str) -> None:
+    conversion, file = Conversion(honest(name)), tmp_path / "made.mp3"
 
     result = conversion.run()
 
+    file.write_bytes(conversion.mp3)
+    witnesses.agree(file, result)
     rate, channels = media.decoded(conversion.mp3)
     with av.open(io.BytesIO(conversion.data)) as source:
         seconds = sum(frame.samples / frame.sample_rate for frame in source.decode(audio=0))

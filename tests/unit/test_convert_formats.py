@@ -1,11 +1,12 @@
 """Every kind of file that convert promises becomes an MP3 of the right length, pitch, rate and channels."""
 
 import array
+from pathlib import Path
 
 import av
 import pytest
 
-from tests import media
+from tests import media, witnesses
 from tests.converting import Conversion
 
 SOUNDING = [kind for kind in media.KINDS if "silent" not in kind]
@@ -24,11 +25,13 @@ def share(samples: array.array, rate: int, frequency: float) -> float:
 
 
 @pytest.mark.parametrize("kind", SOUNDING)
-def test_each_container_gives_its_sound(kind: str) -> None:
-    conversion = Conversion(media.make(kind, seconds=6))
+def test_each_container_gives_its_sound(tmp_path: Path, kind: str) -> None:
+    conversion, file = Conversion(media.make(kind, seconds=6)), tmp_path / "made.mp3"
 
     result = conversion.run()
 
+    file.write_bytes(conversion.mp3)
+    witnesses.agree(file, result)
     rate, channels = decoded(conversion.mp3)
     assert rate == result.rate == media.KINDS[kind].rate
     assert {len(samples) for samples in channels} == {result.samples}

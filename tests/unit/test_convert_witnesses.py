@@ -57,7 +57,7 @@ def test_all_agree_on_duration_delay_and_frames(
 
     result = converted(data, file, **options)
 
-    _agree(file, result)
+    witnesses.agree(file, result)
     assert witnesses.seen_by_ffprobe(file).delay == 576 + 529
     _, source = media.decoded(data)
     first = round(options.get("start", 0) * rate)
@@ -74,7 +74,7 @@ def test_all_agree_on_what_was_copied(tmp_path: Path, kind: str) -> None:
     result = converted(data, file)
 
     assert result.mode == "copy"
-    _agree(file, result)
+    witnesses.agree(file, result)
     played = witnesses.samples_by_mpg123(file)[0]
     source = media.decoded(data)[1][0]
     assert is_in_time(played, source[len(source) - len(played) :] if kind == "avi" else source)
@@ -99,7 +99,7 @@ def test_subtitles_and_other_tracks_are_passed_over(tmp_path: Path, name: str, w
     result = converted(made_by_ffmpeg(tmp_path, name, None, "-i", str(texts), *picture, *words), file)
 
     assert result.duration == pytest.approx(3, abs=0.05)
-    _agree(file, result)
+    witnesses.agree(file, result)
 
 
 def test_a_copy_counts_no_cut_that_its_tag_cannot_tell(tmp_path: Path) -> None:
@@ -112,19 +112,6 @@ def test_a_copy_counts_no_cut_that_its_tag_cannot_tell(tmp_path: Path) -> None:
     assert result.mode == "copy"
     seen = witnesses.seen_by_ffprobe(file)
     assert (seen.delay, seen.samples) == (0, result.samples)
-
-
-def _agree(file: Path, result: Result) -> None:
-    seen = witnesses.seen_by_ffprobe(file)
-    played = witnesses.samples_by_mpg123(file)
-    assert (seen.rate, seen.channels, seen.samples) == (result.rate, result.channels, result.samples)
-    # Where the source tells no delay, neither does the copy, and mpg123 cuts off its own.
-    assert {len(channel) for channel in played} == {result.samples - (0 if seen.delay else 529)}
-    assert len(played) == result.channels
-    assert witnesses.seconds_by_mutagen(file) == pytest.approx(result.samples / result.rate, abs=1e-6)
-    assert file.read_bytes().count(b"Xing") + file.read_bytes().count(b"Info") == 1
-    at = max(file.read_bytes().find(mark) for mark in (b"Xing", b"Info"))
-    assert int.from_bytes(file.read_bytes()[at + 8 : at + 12], "big") == seen.frames
 
 
 @pytest.mark.parametrize(
@@ -198,7 +185,7 @@ def test_the_source_s_labels_and_cover_are_kept(tmp_path: Path, name: str, pictu
 
     assert _labels(file) == ("Größe & 日本", "An Artist", "The Album")
     assert witnesses.cover_by_ffmpeg(file) == (tmp_path / f"cover.{picture}").read_bytes()
-    _agree(file, result)
+    witnesses.agree(file, result)
 
 
 @pytest.mark.parametrize("name", ["x.ogg", "x.webm", "x.wma", "x.wav"])
