@@ -7,6 +7,12 @@ measuring := .loadtest/venv/bin/python
 measurable := .loadtest/venv/installed.txt
 typed := functions local knative rabbitmq-source/source.py rabbitmq-source/rights.py
 
+ifeq ($(OVERLAY),)
+ifneq ($(filter secrets deploy,$(MAKECMDGOALS)),)
+$(error OVERLAY= is missing: local, external, production, or the path of a folder)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status logs test test-cluster lint chaos bench loadtest coldstart images secrets deploy format requirements keys clean
 

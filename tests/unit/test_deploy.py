@@ -1,14 +1,18 @@
 """What a deployment does to a cluster, in which order, and what it says; the cluster is one in memory."""
 
+import re
+import socket
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kubernetes.config import kube_config
 
 from knative import applying, deploy, waiting
-from knative.cluster import ClusterError
+from knative.cluster import AwayError, Cluster, ClusterError
 from knative.objects import key, secrets, stages
 from knative.render import OverlayError, complete, folder
 from tests.clusters import NAMESPACE, FakeCluster, Object, recorded
@@ -247,6 +251,28 @@ def test_a_missing_kubectl_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     assert deploy.main(["external"]) == deploy.FAILED
     assert "kubectl is not on the PATH" in capsys.readouterr().err
+
+
+def test_a_cluster_that_does_not_answer_is_told_by_its_address_in_few_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound and not listening, so that it refuses
+        taken.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        config = {
+            "clusters": [{"name": "one", "cluster": {"server": server}}],
+            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+            "users": [{"name": "one", "user": {}}],
+            "current-context": "one",
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config), encoding="utf-8")
+        monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+        with pytest.raises(AwayError) as told:
+            Cluster()
+
+    assert re.fullmatch(
+        rf"the API server does not answer: {server}: [^:]*refused; is the cluster up, .*", str(told.value)
+    )
 
 
 @pytest.mark.parametrize("words", [[], ["external", "--all"], ["external", "--delete", "--rollback", "auth"]])
