@@ -13,7 +13,7 @@ from kubernetes.config import kube_config
 
 from knative import applying, deploy, waiting
 from knative.cluster import AwayError, Cluster, ClusterError
-from knative.objects import key, secrets, stages
+from knative.objects import key, pod_spec, secrets, stages
 from knative.render import OverlayError, complete, folder
 from tests.clusters import NAMESPACE, FakeCluster, Object, recorded
 
@@ -190,6 +190,23 @@ def test_a_dry_run_changes_nothing_and_names_every_refusal(
     shown = capsys.readouterr().out
     assert shown.count(": refused: ") == 2
     assert "job migrate: would be made" in shown
+
+
+def test_a_dry_run_where_nothing_is_yet_counts_on_nothing_that_would_be_made(
+    cluster: FakeCluster, things: list[Object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Object] = []
+    monkeypatch.setattr(cluster, "apply", lambda thing, dry_run: tried.append(thing))
+    for thing in things:
+        if pod_spec(thing):
+            pod_spec(thing)["serviceAccountName"] = "own"
+
+    assert deploy.check(cluster, things, NAMESPACE) == deploy.DONE  # type: ignore[arg-type]
+
+    assert len(tried) == len(things)
+    assert {thing["metadata"].get("namespace") for thing in tried} <= {"default", None}
+    assert not any("serviceAccountName" in pod_spec(thing) for thing in tried)
+    assert all(pod_spec(thing)["serviceAccountName"] == "own" for thing in things if pod_spec(thing))
 
 
 def test_secrets_that_are_missing_are_named_before_anything_is_changed(
