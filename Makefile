@@ -41,8 +41,8 @@ logs: setup ## the end of all logs; N=convert picks one, F=1 follows
 
 test: lint ## lint and all tests; T='tests/unit -k mail' picks some
 	@$(python) -m pytest $(T)
-test-cluster: setup ## the system on the cluster that KUBECONFIG names; KEEP=1 leaves it there
-	@$(python) -m pytest $(or $(T),tests/cluster)
+test-cluster: setup ## the system on the cluster that KUBECONFIG names; KEEP=1 leaves it there, LONG=1 the proofs that take long
+	@$(python) -m pytest $(or $(T),$(if $(LONG),tests/cluster/long,tests/cluster --ignore tests/cluster/long))
 lint: setup ## style and types
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
