@@ -8,6 +8,12 @@ measurable := .loadtest/venv/installed.txt
 comparable := .bench/venv/installed.txt
 typed := functions local knative bench rabbitmq-source/source.py rabbitmq-source/rights.py
 
+ifeq ($(OVERLAY),)
+ifneq ($(filter secrets deploy,$(MAKECMDGOALS)),)
+$(error OVERLAY= is missing: local, external, production, or the path of a folder)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status logs test test-cluster lint chaos bench price loadtest coldstart images secrets deploy format requirements keys clean
 
@@ -37,8 +43,8 @@ logs: setup ## the end of all logs; N=convert picks one, F=1 follows
 test: lint ## lint and all tests; T='tests/unit -k mail' picks some
 	@local/setup.sh --with-tests
 	@$(python) -m pytest $(T)
-test-cluster: setup ## the system on the cluster that KUBECONFIG names; KEEP=1 leaves it there
-	@$(python) -m pytest $(or $(T),tests/cluster)
+test-cluster: setup ## the system on the cluster that KUBECONFIG names; KEEP=1 leaves it there, LONG=1 the proofs that take long
+	@$(python) -m pytest $(or $(T),$(if $(LONG),tests/cluster/long,tests/cluster --ignore tests/cluster/long))
 lint: setup ## style and types
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .

@@ -51,7 +51,9 @@ class Cluster:
         try:
             _config.load_kube_config()
         except (config.ConfigException, OSError) as error:
-            raise ClusterError(f"no cluster is chosen: {error}; KUBECONFIG names the file that says which") from error
+            raise ClusterError(
+                f"no cluster is chosen: {str(error).rstrip('.')}; KUBECONFIG names the file that says which"
+            ) from error
         self._core = client.CoreV1Api()
         self._dynamic: Any = _asked(lambda: _Dynamic(client.ApiClient()))
 
@@ -145,9 +147,16 @@ def _asked(call: Callable[[], Any], retried: tuple[int, ...] = ()) -> Any:
             if error.status not in retried or attempt == RETRIES - 1:
                 raise ClusterError(_message(error), error.status or 0) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise AwayError(f"the API server does not answer: {error}") from error
+            raise AwayError(f"the API server does not answer: {_cause(error)}") from error
         time.sleep(PAUSE_SECONDS)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _cause(error: Exception) -> str:
+    # urllib3 wraps what happened into what it was doing, with the whole address at each step.
+    host = client.Configuration.get_default_copy().host
+    reason = getattr(error, "reason", None) or error
+    return f"{host}: {str(reason).rpartition(': ')[2]}; is the cluster up, and is KUBECONFIG its file?"
 
 
 def _message(error: ApiException) -> str:

@@ -61,7 +61,7 @@ def wanted(inside: set[str], given: Mapping[str, str], known: Mapping[str, Mappi
     if not made["smtp"]["url"]:
         missing.append("SMTP_URL")
     if missing:
-        raise MissingError(f"not set: {', '.join(missing)}")
+        raise MissingError(f"not set: {', '.join(missing)}; docs/configuration.md says what each holds")
     made["rabbitmq-source"] = _connection(made["rabbitmq"]["source-url"])
     return made
 

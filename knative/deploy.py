@@ -5,6 +5,7 @@ kubectl to render; `kubectl apply -k` applies the same, without the order, the i
 """
 
 import argparse
+import copy
 import os
 import sys
 import time
@@ -13,7 +14,7 @@ from knative import images, removal, rollback
 from knative.applying import Outcome, apply
 from knative.cluster import Cluster, ClusterError, Object
 from knative.failures import explain
-from knative.objects import SERVING, key, namespace, secrets, stages
+from knative.objects import SERVING, key, namespace, pod_spec, secrets, stages
 from knative.render import OverlayError, RenderError, complete, folder, render
 from knative.waiting import NotReadyError, wait
 
@@ -86,12 +87,7 @@ def check(cluster: Cluster, things: list[Object], where: str) -> int:
     """The server's own dry run of every object; says what would become of each and what is refused."""
     if cluster.get("v1", "Namespace", where) is None:
         say(f"The namespace {where} is not there yet, so the server checks the objects as if they were for `default`.")
-        things = [
-            thing | {"metadata": thing["metadata"] | {"namespace": "default"}}
-            if thing["metadata"].get("namespace")
-            else thing
-            for thing in things
-        ]
+        things = [_as_if_in_default(thing) for thing in things]
     refused = 0
     for thing in things:
         try:
@@ -100,6 +96,15 @@ def check(cluster: Cluster, things: list[Object], where: str) -> int:
             refused += 1
             say(f"{key(thing)}: refused: {error}")
     return FAILED if refused else DONE
+
+
+def _as_if_in_default(thing: Object) -> Object:
+    moved = copy.deepcopy(thing)
+    if moved["metadata"].get("namespace"):
+        moved["metadata"]["namespace"] = "default"
+    # Knative's webhook tries a function's pod, and its account would not be there.
+    pod_spec(moved).pop("serviceAccountName", None)
+    return moved
 
 
 def missing_secrets(cluster: Cluster, things: list[Object]) -> list[str]:

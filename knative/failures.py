@@ -11,6 +11,7 @@ from knative.readiness import Verdict
 EVENTS = 5
 LOG_LINES = 10
 LINE_CHARACTERS = 300
+_UNREACHED = "not migrated: "  # as functions/migrate/main.py says it
 _UNSET = re.compile(r"\b([A-Z][A-Z0-9_]+) is not set")  # as functions/common/settings.py says it
 
 
@@ -27,13 +28,18 @@ def explain(cluster: Cluster, thing: Object, verdict: Verdict, overlay: str) -> 
     if unset := sorted(set(_UNSET.findall("\n".join(log)))):
         cause = f"the setting {', '.join(unset)} is missing; {cause}"
     lines = [f"{key(thing)} did not become ready: {cause[:LINE_CHARACTERS]}"]
-    lines += [f"  {line}" for line in (_advice(thing, cause, overlay), _meanwhile(thing)) if line]
+    lines += [f"  {line}" for line in (_advice(thing, cause, overlay, log), _meanwhile(thing)) if line]
     if verdict.why and verdict.why != cause:
         lines.append(f"  the cluster says: {verdict.why}")
     return [*lines, *(f"  event: {line}" for line in warnings), *(f"  log: {line}" for line in log)]
 
 
-def _advice(thing: Object, cause: str, overlay: str) -> str:
+def _advice(thing: Object, cause: str, overlay: str, log: list[str]) -> str:
+    if kind(thing) == "Job" and any(_UNREACHED in line for line in log):
+        return (
+            "are the addresses in the secrets mysql and mongodb right? With right ones in the environment, "
+            f"`make secrets OVERLAY={overlay} ROTATE='mysql mongodb'` takes them"
+        )
     if kind(thing) == "RabbitmqSource" and "ended with exit code" in cause:
         return "it ends so when it finds no broker: is RabbitMQ up, and are host, port and account in its secret right?"
     if "the setting" in cause:

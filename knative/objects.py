@@ -87,12 +87,13 @@ def namespace(things: Iterable[Object]) -> str:
 
 
 def pod_spec(thing: Object) -> Object:
-    """The pods that it makes; empty when it makes none."""
+    """The pods that it makes, themselves and no copy; empty when it makes none."""
     spec = thing.get("spec") or {}
     if kind(thing) == "CronJob":
         spec = spec["jobTemplate"]["spec"]
     if kind(thing) in ("KnativeService", "Deployment", "StatefulSet", "Job", "CronJob"):
-        return dict(spec["template"]["spec"])
+        pods: Object = spec["template"]["spec"]
+        return pods
     return {}
 
 

@@ -18,7 +18,10 @@ from pathlib import Path
 from loadtest import client, coldstart, report, sample, series, target
 from loadtest.cluster import Cluster
 
-MISSING = "hey is missing: `go install github.com/rakyll/hey@latest` makes it, and HEY=path or the PATH names it."
+MISSING = (
+    "hey is missing: `apt-get install hey` (Debian, Ubuntu) or `go install github.com/rakyll/hey@latest` brings it; "
+    "HEY=path or the PATH names it."
+)
 GONE_SECONDS = 900.0
 JOB_SECONDS = 300.0
 SECONDS = 60  # of sound in the MP3 that is downloaded

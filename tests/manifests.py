@@ -1,4 +1,4 @@
-"""What the manifests say, with each overlay's patches applied, and the rules that all of them keep.
+"""What the manifests say, with each overlay's patches applied; tests/hardening.py has the rules that all of them keep.
 
 The few things of kustomize that the overlays use are done here, so that the rules are checked where there is no
 kubectl; anything else is refused. tests/cluster/test_rendered.py holds it against the real one.
@@ -18,13 +18,6 @@ SERVING, SOURCES = "serving.knative.dev/v1", "sources.knative.dev/v1alpha1"
 KNOWN = {"apiVersion", "kind", "namespace", "resources", "patches", "images", "labels", "configMapGenerator"} | {
     "configurations",
     "generatorOptions",
-}
-SECURE = {
-    "runAsNonRoot": True,
-    "readOnlyRootFilesystem": True,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
 }
 
 Object = dict[str, Any]
@@ -137,38 +130,15 @@ def settings(template: Object) -> dict[str, Object]:
     return {variable["name"]: variable for variable in container.get("env", [])}
 
 
-def insecure(things: list[Object]) -> list[str]:
-    """Which pod lacks which setting that keeps a break-in small; empty when all is well."""
-    return [f"{name}: {problem}" for name, template in pods(things) for problem in _problems(template, things)]
-
-
-def _problems(template: Object, things: list[Object]) -> Iterator[str]:
+def secrets(template: Object, mounted: bool = True) -> set[str]:
+    """Which secrets a pod is given, each as `name/key` or, of a whole one that is mounted, `name`."""
     spec = template["spec"]
-    if spec.get("automountServiceAccountToken") is not False:
-        yield "has a token"
-    yield from (name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name))
-    for volume in spec.get("volumes", []):
-        if "hostPath" in volume or ("emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]):
-            yield f"volume {volume['name']} has no limit"
-    for container in [*spec.get("initContainers", []), *spec["containers"]]:
-        yield from _unsafe(container, spec.get("securityContext", {}))
-    selectors = [thing["spec"] for thing in things if thing["kind"] == "NetworkPolicy"]
-    own = [policy for policy in selectors if policy["podSelector"] and _selects(policy["podSelector"], template)]
-    for way in ("Ingress", "Egress"):
-        if not any(way in policy["policyTypes"] for policy in own):
-            yield f"no policy of its own for {way}"
-
-
-def _unsafe(container: Object, of_the_pod: Object) -> Iterator[str]:
-    given = {**of_the_pod, **container.get("securityContext", {})}
-    yield from (f"{name} is {given.get(name)}" for name, value in SECURE.items() if given.get(name) != value)
-    resources = container.get("resources", {})
-    for kind in ("requests", "limits"):
-        yield from (f"no {kind} of {what}" for what in ("cpu", "memory") if what not in resources.get(kind, {}))
-
-
-def _selects(selector: Object, template: Object) -> bool:
-    labels = template["metadata"].get("labels", {})
-    return selector.get("matchLabels", {}).items() <= labels.items() and all(
-        labels.get(wanted["key"]) in wanted["values"] for wanted in selector.get("matchExpressions", [])
-    )
+    volumes = spec.get("volumes", []) if mounted else []
+    found = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+    sources = [source["secret"] for volume in volumes for source in volume.get("projected", {}).get("sources", [])]
+    found |= {f"{secret['name']}/{item['key']}" for secret in sources for item in secret["items"]}
+    for container in spec["containers"]:
+        assert not any("secretRef" in source for source in container.get("envFrom", []))
+        references = [variable.get("valueFrom", {}).get("secretKeyRef") for variable in container.get("env", [])]
+        found |= {f"{reference['name']}/{reference['key']}" for reference in references if reference}
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 import pymongo
 import pytest
 
+from knative.cluster import Cluster, ClusterError
 from local.process import ROOT
 from tests import media
 from tests.cluster.overlay import NAMESPACE
@@ -31,6 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A place for what took how long."""
     config.stash[STAGES] = []
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Says once, and not at each test, that there is no cluster."""
+    if not session.config.option.collectonly:
+        try:
+            Cluster()
+        except ClusterError as error:
+            pytest.exit(str(error), 1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

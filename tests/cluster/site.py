@@ -125,10 +125,18 @@ class Site:
 
     def roll_out(self, function: str) -> None:
         """Makes a new revision of a function and waits until all traffic goes there."""
-        before = self.get(SERVING, "Service", function)["status"]["latestReadyRevisionName"]
         note = {"annotations": {f"{NAMESPACE}.example/rolled-out": str(time.time())}}
-        patch = json.dumps({"spec": {"template": {"metadata": note}}})
-        run("kubectl", "-n", NAMESPACE, "patch", "ksvc", function, "--type=merge", f"--patch={patch}")
+        self._change(function, "merge", {"spec": {"template": {"metadata": note}}})
+
+    def limit_cores(self, function: str, cores: float) -> None:
+        """Gives each pod of a function at most so much of a core, and waits until all traffic goes to such pods."""
+        path = "/spec/template/spec/containers/0/resources/limits/cpu"
+        self._change(function, "json", [{"op": "replace", "path": path, "value": str(cores)}])
+
+    def _change(self, function: str, sort: str, patch: Any) -> None:
+        before = self.get(SERVING, "Service", function)["status"]["latestReadyRevisionName"]
+        words = (f"--type={sort}", f"--patch={json.dumps(patch)}")
+        run("kubectl", "-n", NAMESPACE, "patch", "ksvc", function, *words)
         until(lambda: self._traffic(function) not in (None, before), ZERO_SECONDS, f"the roll-out of {function}")
 
     def _traffic(self, function: str) -> str | None:

@@ -10,7 +10,8 @@ import yaml
 from tests.cluster.overlay import NAMESPACE
 from tests.cluster.site import Site
 from tests.cluster.test_rendered import kubectl
-from tests.manifests import FUNCTIONS, SECURE, Object
+from tests.hardening import SECURE
+from tests.manifests import FUNCTIONS, Object
 
 Make = Callable[[Object, str], str]
 

@@ -87,6 +87,19 @@ def test_a_source_that_is_made_anew_at_work_loses_and_doubles_nothing(
     assert "source video: made anew" in cluster.deploy()
 
 
+def test_a_dry_run_where_nothing_is_yet_refuses_nothing(cluster: Site, tmp_path: Path) -> None:
+    folder = os.path.relpath(cluster.overlay, tmp_path.resolve())
+    port = [{"op": "remove", "path": "/spec/ports/0/nodePort"}]  # the product has it already
+    patch = {"target": {"kind": "Service", "name": "gateway", "version": "v1"}, "patch": yaml.safe_dump(port)}
+    moved = {"kind": "Kustomization", "namespace": "nowhere", "resources": [folder], "patches": [patch]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(moved), encoding="utf-8")
+
+    shown = run(sys.executable, "-m", "knative.deploy", str(tmp_path), "--dry-run").splitlines()
+
+    assert "namespace nowhere is not there yet" in shown[0]
+    assert all(line.endswith(": would be made") for line in shown[1:])
+
+
 def test_an_image_that_is_nowhere_stops_the_deployment_before_anything_that_works(
     cluster: Site, account: Account
 ) -> None:

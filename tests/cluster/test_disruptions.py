@@ -1,5 +1,9 @@
-"""Forty jobs, and meanwhile one thing after another goes: every job is done and told once, and no client is lied to."""
+"""Many jobs, and meanwhile one thing after another goes: every job is done and told once, and no client is lied to.
 
+JOBS=40 for the whole proof; docs/contributing.md has what it showed.
+"""
+
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -14,12 +18,12 @@ from tests.cluster.conftest import Stage
 from tests.cluster.site import FUNCTIONS, Site
 from tests.e2e.account import PASSWORD, Account, until
 
-JOBS = 40
-EVERY = 6  # so many jobs are done between one disruption and the next
+JOBS = int(os.environ.get("JOBS") or 14)
+EVERY = JOBS // 7  # so many jobs are done between one disruption and the next
 END_SECONDS = 1800
 
 
-def test_forty_jobs_survive_whatever_goes_meanwhile(
+def test_all_jobs_survive_whatever_goes_meanwhile(
     cluster: Site, new_account: Callable[[], Account], records: Any, stage: Stage
 ) -> None:
     account, watcher = new_account(), new_account()
@@ -35,9 +39,9 @@ def test_forty_jobs_survive_whatever_goes_meanwhile(
         uploads = [pool.submit(uploaded, account, clip, answers) for _ in range(JOBS)]
         for number, (name, disrupt) in enumerate(disruptions(cluster).items()):
             until(lambda done=number * EVERY: ended(records, mine) > done, END_SECONDS, f"the jobs before: {name}")
-            with stage(f"40 jobs: {name}"):
+            with stage(f"{JOBS} jobs: {name}"):
                 disrupt()
-        with stage("40 jobs: from the last of these to the last job's end"):
+        with stage(f"{JOBS} jobs: from the last of these to the last job's end"):
             job_ids = [upload.result() for upload in uploads]
             until(lambda: ended(records, mine) == JOBS, END_SECONDS, "the end of all jobs")
 

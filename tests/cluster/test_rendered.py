@@ -3,6 +3,7 @@
 In a namespace of its own, as a source, a Job or a port that another deployment has already would be in the way.
 """
 
+import json
 import os
 import subprocess
 import uuid
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import manifests
+from tests import hardening, manifests
 from tests.manifests import KNATIVE, OVERLAYS, SERVING, SOURCES, Object
 
 FIRST = ("Namespace", "ServiceAccount")  # Knative's webhook tries a pod, for which these must exist
@@ -65,7 +66,7 @@ def test_the_api_server_takes_every_overlay(name: str, namespace: str, tmp_path:
 def test_the_rules_hold_in_what_kubectl_renders(name: str) -> None:
     things = rendered(KNATIVE / "overlays" / name)
 
-    assert manifests.insecure(things) == []
+    assert hardening.lacking(things, _queues(things)) == []
     for queue, sink in (("video", "convert"), ("mp3", "notify")):
         source = manifests.one(things, SOURCES, "RabbitmqSource", queue)["spec"]["rabbitmqResourcesConfig"]
         places = manifests.scale(things, sink, "max-scale") * manifests.functions(things)[sink]["containerConcurrency"]
@@ -84,6 +85,12 @@ def test_the_unit_tests_read_the_overlays_as_kubectl_does(name: str) -> None:
     assert len(theirs) == len(manifests.FUNCTIONS) + 2
     for identity, spec in ours.items():
         assert _without_names(spec) == _without_names(theirs[identity])
+
+
+def _queues(things: list[Object]) -> Object:
+    (told,) = [thing["data"]["definitions.json"] for thing in things if "definitions.json" in (thing.get("data") or {})]
+    queues: Object = json.loads(told)
+    return queues
 
 
 def _identity(thing: Object) -> tuple[str, str, str]:

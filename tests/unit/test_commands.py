@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local import packages
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +20,14 @@ def test_make_alone_names_every_target_with_a_line_of_explanation() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(phony.split()) == targets
     assert explained == targets - {"help"}
+
+
+@pytest.mark.parametrize("target", ["deploy", "secrets"])
+def test_a_target_that_needs_an_overlay_says_so_before_anything_else(target: str) -> None:
+    tried = subprocess.run(["make", "-C", ROOT, target], check=False, capture_output=True, text=True)
+
+    assert tried.returncode == 2
+    assert "OVERLAY= is missing: local, external, production, or the path" in tried.stderr
 
 
 def test_a_missing_program_or_library_names_its_package() -> None:

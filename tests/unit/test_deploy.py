@@ -1,15 +1,19 @@
 """What a deployment does to a cluster, in which order, and what it says; the cluster is one in memory."""
 
+import re
+import socket
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kubernetes.config import kube_config
 
 from knative import applying, deploy, waiting
-from knative.cluster import ClusterError
-from knative.objects import key, secrets, stages
+from knative.cluster import AwayError, Cluster, ClusterError
+from knative.objects import key, pod_spec, secrets, stages
 from knative.render import OverlayError, complete, folder
 from tests.clusters import NAMESPACE, FakeCluster, Object, recorded
 
@@ -188,6 +192,23 @@ def test_a_dry_run_changes_nothing_and_names_every_refusal(
     assert "job migrate: would be made" in shown
 
 
+def test_a_dry_run_where_nothing_is_yet_counts_on_nothing_that_would_be_made(
+    cluster: FakeCluster, things: list[Object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Object] = []
+    monkeypatch.setattr(cluster, "apply", lambda thing, dry_run: tried.append(thing))
+    for thing in things:
+        if pod_spec(thing):
+            pod_spec(thing)["serviceAccountName"] = "own"
+
+    assert deploy.check(cluster, things, NAMESPACE) == deploy.DONE  # type: ignore[arg-type]
+
+    assert len(tried) == len(things)
+    assert {thing["metadata"].get("namespace") for thing in tried} <= {"default", None}
+    assert not any("serviceAccountName" in pod_spec(thing) for thing in tried)
+    assert all(pod_spec(thing)["serviceAccountName"] == "own" for thing in things if pod_spec(thing))
+
+
 def test_secrets_that_are_missing_are_named_before_anything_is_changed(
     cluster: FakeCluster, things: list[Object], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +268,28 @@ def test_a_missing_kubectl_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     assert deploy.main(["external"]) == deploy.FAILED
     assert "kubectl is not on the PATH" in capsys.readouterr().err
+
+
+def test_a_cluster_that_does_not_answer_is_told_by_its_address_in_few_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound and not listening, so that it refuses
+        taken.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        config = {
+            "clusters": [{"name": "one", "cluster": {"server": server}}],
+            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+            "users": [{"name": "one", "user": {}}],
+            "current-context": "one",
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config), encoding="utf-8")
+        monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+        with pytest.raises(AwayError) as told:
+            Cluster()
+
+    assert re.fullmatch(
+        rf"the API server does not answer: {server}: [^:]*refused; is the cluster up, .*", str(told.value)
+    )
 
 
 @pytest.mark.parametrize("words", [[], ["external", "--all"], ["external", "--delete", "--rollback", "auth"]])

@@ -147,6 +147,18 @@ def test_a_source_whose_adapter_ends_is_told_to_look_for_the_broker(
     assert "stacktrace" not in text
 
 
+def test_a_migration_that_reaches_no_database_is_told_how_to_give_another_address(
+    cluster: FakeCluster, objects: dict[str, Object]
+) -> None:
+    labels = {"batch.kubernetes.io/job-name": "migrate"}
+    cluster.logs["no-setting"] = "not migrated: (2003, \"Can't connect to MySQL server on 'nowhere'\")"
+
+    text = told(cluster, objects["Job migrate"], pod="no-setting", labels=labels)
+
+    assert "make secrets OVERLAY=external ROTATE='mysql mongodb'" in text
+    assert "log: not migrated: (2003" in text
+
+
 def test_without_pods_the_clusters_own_reason_is_told(cluster: FakeCluster, objects: dict[str, Object]) -> None:
     text = told(cluster, objects["Job migrate"])
 
