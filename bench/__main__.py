@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench import results
 from bench.caging import cage
-from bench.conversion import containers, conversions, copies, phone, talk
+from bench.conversion import carried, containers, conversions, copies, phone, talk
 from bench.footprint import memory
 from bench.goods import Goods, open_account
 from bench.rows import Point, Row, table
@@ -35,7 +35,8 @@ class Part:
 PARTS = {
     "conversion": Part("10 minutes of 1080p", (conversions,)),
     "phone": Part("3 minutes of 4K", (phone,)),
-    "containers": Part("Other containers, and MP3 that is there already", (copies, containers)),
+    "mp3": Part("MP3 that is there already", (copies, carried)),
+    "containers": Part("Other containers", (containers,)),
     "talk": Part("A talk of 2 hours", (talk,)),
     "memory": Part("Memory", (memory,)),
     "cage": Part("What the cage costs", (cage,)),

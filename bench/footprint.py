@@ -13,7 +13,7 @@ from bench.starting import send_event
 from bench.video import media
 from functions.common.files import VIDEOS
 
-ROUNDS = 3
+ROUNDS = 2
 SIZES = {"10mb.mp4": "10 MB", "hd-fine.mp4": "390 MB", "4k-1s.mp4": "890 MB", "2gb.mp4": "2 GB"}
 SMALL, LARGE = "10mb.mp4", "2gb.mp4"
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 MEMORY_BYTES = 1 << 30  # of addresses, not of what is really used; a conversion on two threads takes a third
 THREAD_BYTES = 128 << 20  # of these, for each further thread
+ENCODING_NICENESS = 5  # who reads, decodes and stores goes first: encoding would wait for them in the end
 _PR_SET_NO_NEW_PRIVS = 38
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # system calls; the same on all architectures
 _VERSION_FLAG = 1
@@ -50,7 +51,7 @@ def in_force() -> dict[str, object]:
 
 def enter(threads: int, cpu_seconds: float) -> ThreadPoolExecutor:
     """Locks this process in; from then on it has only this thread and those of the pool that comes back."""
-    pool = ThreadPoolExecutor(threads, "encode", initializer=_lock_in)
+    pool = ThreadPoolExecutor(threads, "encode", initializer=_begin_to_encode)
     everyone = threading.Barrier(threads + 1)
     for _ in range(threads):
         pool.submit(everyone.wait)
@@ -68,6 +69,11 @@ def enter(threads: int, cpu_seconds: float) -> ThreadPoolExecutor:
     ):
         resource.setrlimit(limit, (value, value))
     return pool
+
+
+def _begin_to_encode() -> None:
+    os.nice(ENCODING_NICENESS)  # of this thread alone
+    _lock_in()
 
 
 def _lock_in() -> None:
