@@ -58,7 +58,12 @@ def publish(titles: dict[str, str], folder: Path = FOLDER, document: Path = DOCU
     """Writes `latest.json`, the sections of the document, and its picture. `titles` are those of the parts, by name."""
     results = kept(list(titles), folder)
     write([row for result in results.values() for row in result.rows], folder / "latest.json")
-    told = [section(name, titles[name], result) for name, result in results.items()]
+    told = [
+        section(name, title, results[name])
+        if name in results
+        else f"### {title}\n\nNot measured yet: `make bench N={name}`."
+        for name, title in titles.items()
+    ]
     replace("results", "\n\n".join(told), document)
     replace("machine", machine(), document)
     points = folder / "points.json"
