@@ -24,7 +24,7 @@ def conversions(goods: Goods) -> Iterator[Row | Point]:
         ("hd-1s.mp4", "10 min 1080p, interleaved by the second", "<= 0.65", "<= 47"),
     ):
         contest = Contest(name, label, (ONE_CORE, ONE_THREAD, TWO)).run(goods)
-        yield from contest.against_ffmpeg({ONE_CORE: "<= 1.15", ONE_THREAD: "<= 1.1", TWO: two})
+        yield from contest.against_ffmpeg({ONE_CORE: "<= 1.1", ONE_THREAD: "<= 1.1", TWO: two})
         yield contest.against_original(">= 2")
         yield contest.share_read(read)
         yield from contest.points()
