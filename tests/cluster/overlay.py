@@ -20,11 +20,14 @@ SERVICES = {
 }
 WINDOW = "6s"  # the shortest that Knative takes
 # What the tests need of a service that is otherwise set up as for production.
-CHANGED = {"SIGNUP_OPEN": "true", "PUBLIC_URL": "http://127.0.0.1", "MAX_UPLOAD_BYTES": "700000000"}
+CHANGED = {"SIGNUP_OPEN": "true", "PUBLIC_URL": "http://127.0.0.1", "MAX_UPLOAD_BYTES": "290000000"}
 
 
-def write(folder: Path, settings: Mapping[str, str]) -> None:
-    """Writes the overlay into `folder`; `settings` is what `python -m local backing --json` printed."""
+def write(folder: Path, settings: Mapping[str, str], **changed: str) -> None:
+    """Writes the overlay into `folder`; `settings` is what `python -m local backing --json` printed.
+
+    `changed` are plain settings of the functions.
+    """
     window = {
         "op": "add",
         "path": "/spec/template/metadata/annotations/autoscaling.knative.dev~1window",
@@ -40,7 +43,7 @@ def write(folder: Path, settings: Mapping[str, str]) -> None:
                 "name": "settings",
                 "namespace": NAMESPACE,
                 "behavior": "merge",
-                "literals": [f"{name}={text}" for name, text in CHANGED.items()],
+                "literals": [f"{name}={text}" for name, text in {**CHANGED, **changed}.items()],
             }
         ],
         "patches": [asleep, *(patch for url, (name, _) in SERVICES.items() for patch in _address(name, settings[url]))],
