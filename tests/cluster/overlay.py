@@ -20,7 +20,7 @@ SERVICES = {
 }
 WINDOW = "6s"  # the shortest that Knative takes
 # What the tests need of a service that is otherwise set up as for production.
-CHANGED = {"SIGNUP_OPEN": "true", "PUBLIC_URL": "http://127.0.0.1", "MAX_UPLOAD_BYTES": "290000000"}
+CHANGED = {"SIGNUP_OPEN": "true", "PUBLIC_URL": "http://127.0.0.1", "MAX_UPLOAD_BYTES": "300000000"}
 
 
 def write(folder: Path, settings: Mapping[str, str], **changed: str) -> None:
