@@ -53,6 +53,7 @@ def main(url: str, video: str, length: int, threads: int) -> None:
         def __init__(self, writer: Writer) -> None:
             self.mp3 = writer.write
 
+        def labels(self, texts: dict[str, str], cover: bytes | None) -> None: ...
         def percent(self, percent: int) -> None: ...
 
     writer = Bucket(mongo, MP3S).writer(ObjectId())

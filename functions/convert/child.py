@@ -7,9 +7,11 @@ honest child sends ends it.
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from functions.common.options import Options
+from functions.convert import id3, labels
 from functions.convert.cores import cores
 from functions.convert.errors import ChildDied, MediaError, NotCopyable, Stopped
 from functions.convert.process import Child, Flag, Watch
@@ -74,13 +76,14 @@ def convert(
     No process of the child is left in any case.
     """
     total = -(-length // chunk_size)
+    asked_for = Options(**options or {})
     with ReadAhead(fetch, total) as chunks, Child() as child, Watch(child, deadline, stopped) as watch:
         try:
-            asked = {"options": dict(options or {}), "may_copy": may_copy, "most_seconds": MOST_SECONDS}
+            asked = {"options": asked_for.document, "may_copy": may_copy, "most_seconds": MOST_SECONDS}
             asked["cpu_seconds"] = max(1.0, deadline - time.monotonic()) * (cores() + 1)
             asked |= {"length": length, "chunk_size": chunk_size, "threads": cores()}
             child.channel.send_json(Kind.JOB, asked)
-            return _Conversation(child.channel, chunks, total, write, progress, watch).result()
+            return _Conversation(child.channel, chunks, total, write, progress, watch, asked_for).result()
         except (WireError, OverError) as error:
             raise watch.reason or ChildDied(str(error)) from error
 
@@ -93,9 +96,13 @@ class _Conversation:
     write: Callable[[bytes], None]
     progress: Callable[[int], None]
     watch: Watch
+    options: Options
     written: int = 0
     percent: int = 0
-    head: bytes = b""
+    texts: dict[str, str] = field(default_factory=dict)
+    cover: bytes | None = None
+    front: bytes | None = None
+    frame: bytes = b""
 
     def result(self) -> Result:
         """Answers the child until it has finished or failed."""
@@ -103,7 +110,9 @@ class _Conversation:
             Kind.READ: self._read,
             Kind.MP3: self._store,
             Kind.PERCENT: self._advance,
-            Kind.HEAD: self._take_head,
+            Kind.TEXTS: self._take_texts,
+            Kind.COVER: self._take_cover,
+            Kind.FRAME: self._take_frame,
             Kind.FAILED: self._fail,
             Kind.NOT_COPYABLE: self._refuse,
         }
@@ -124,7 +133,21 @@ class _Conversation:
         chunk, *following = wanted
         self.channel.send(Kind.CHUNK, self.chunks.chunk(chunk, self.watch.is_over, following))
 
+    def _take_texts(self, data: bytes) -> None:
+        texts = json_object(data)
+        if self.front is not None or not labels.are_texts(texts):
+            raise WireError("no such texts in a source")
+        self.texts = texts
+
+    def _take_cover(self, data: bytes) -> None:
+        if self.front is not None:
+            raise WireError("a cover after the MP3 has begun")
+        self.cover = data
+
     def _store(self, data: bytes) -> None:
+        if self.front is None:
+            self.front = id3.tag(self.texts, self.cover, self.options)
+            data = self.front + data
         self.written += len(data)
         if self.written > MOST_SECONDS * MOST_BYTES_A_SECOND + MOST_FRONT_BYTES:
             raise WireError(f"{self.written} bytes of MP3")
@@ -136,8 +159,8 @@ class _Conversation:
             self.percent = percent
             self.progress(percent)
 
-    def _take_head(self, data: bytes) -> None:
-        self.head = data
+    def _take_frame(self, data: bytes) -> None:
+        self.frame = data
 
     def _fail(self, data: bytes) -> None:
         code = data.decode("ascii", errors="replace")
@@ -149,12 +172,13 @@ class _Conversation:
     def _conclude(self, said: dict[str, Any]) -> Result:
         rate = _figure(said, "rate", int, 8_000, 48_000)
         samples = _figure(said, "samples", int, 1, MOST_SECONDS * rate)
-        if not 0 < len(self.head) <= self.written:
+        head = (self.front or b"") + self.frame
+        if not self.frame or len(head) > self.written:
             raise WireError("a result without an MP3")
         self._advance(bytes([100]))
         duration = samples / rate
         return Result(
-            head=self.head,
+            head=head,
             duration=round(duration, 3),
             samples=samples,
             rate=rate,

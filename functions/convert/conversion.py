@@ -48,8 +48,9 @@ Expect = Callable[[Iterable[tuple[int, int]]], None]
 
 
 class Outlet(Protocol):
-    """Where the MP3 goes, and how far it has come."""
+    """Where the MP3 goes, what its source says of itself (before the first of it), and how far it has come."""
 
+    def labels(self, texts: dict[str, str], cover: bytes | None) -> None: ...
     def mp3(self, data: bytes) -> None: ...
     def percent(self, percent: int) -> None: ...
 
@@ -82,7 +83,7 @@ class Loudness:
 def convert(
     file: File, job: Job, outlet: Outlet, pool: ThreadPoolExecutor, expect: Expect = lambda places: None
 ) -> tuple[bytes, dict[str, Any]]:
-    """Sends the MP3 to `outlet`; returns what its first bytes must become, and the figures.
+    """Sends the MP3 to `outlet`; returns what its first frame must become, and the figures.
 
     Encodes on the threads of `pool`. Raises MediaError, and NotCopyable when only another try with `may_copy` False can
     succeed.
@@ -97,8 +98,7 @@ def convert(
         else:
             frames = _sounding(sound, job, options, loudness, outlet)
             making = encoding(frames, _setting(sound, options), pool, job.threads)
-        front = labels.id3(sound.metadata, sound.cover, options)
-        outlet.mp3(front)
+        outlet.labels(labels.texts(sound.metadata), sound.cover if labels.picture(sound.cover) else None)
         for piece in making.pieces():
             outlet.mp3(piece)
             outlet.percent(sound.percent)
@@ -106,7 +106,7 @@ def convert(
         figures |= {"samples": making.samples, "rate": sound.rate, "channels": sound.channels}
         if loudness:
             figures["loudness"] = loudness.figures
-        return front + making.head(), figures
+        return making.head(), figures
 
 
 def _sounding(

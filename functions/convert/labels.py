@@ -1,38 +1,30 @@
-"""The ID3v2.4 tag in front of an MP3: what the source says of itself, and what the client says instead."""
+"""What a source says of itself: title, artist, album and cover, as the child picks them out for the parent."""
 
-import io
 from collections.abc import Mapping
 
-from mutagen.id3 import APIC, ID3, TALB, TIT2, TPE1, Encoding, PictureType
+from functions.common.options import MOST_CHARACTERS
+from functions.convert.wire import MOST_COVER_BYTES
 
-from functions.common.options import MOST_CHARACTERS, Options
-
-MOST_COVER_BYTES = 200_000  # with the rest it must fit the file's first chunk, which is written last
+NAMES = ("title", "artist", "album")
 _PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
-_NAMES = ("title", "artist", "album")
 
 
-def id3(metadata: Mapping[str, str], cover: bytes | None, options: Options) -> bytes:
-    """The tag; empty where there is nothing to say. What the source says is shortened where it is long.
-
-    A cover of more than MOST_COVER_BYTES is left out.
-    """
+def texts(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Those of NAMES that are told, as lines; what is long is shortened."""
     known = {name.lower(): text for name, text in metadata.items()}
-    said = {name: getattr(options, name) for name in _NAMES}
-    texts = {name: _line(known.get(name, "")) if text is None else text for name, text in said.items()}
-    kind = next((kind for magic, kind in _PICTURES.items() if cover and cover.startswith(magic)), None)
-    has_cover = kind is not None and len(cover or b"") <= MOST_COVER_BYTES and options.cover is not False
-    if not any(texts.values()) and not has_cover:
-        return b""
-    tag = ID3()
-    for frame, name in ((TIT2, "title"), (TPE1, "artist"), (TALB, "album")):
-        if texts[name]:
-            tag.add(frame(encoding=Encoding.UTF8, text=[texts[name]]))
-    if has_cover:
-        tag.add(APIC(encoding=Encoding.UTF8, mime=kind, type=PictureType.COVER_FRONT, desc="", data=cover))
-    file = io.BytesIO()
-    tag.save(file, v2_version=4, padding=lambda info: 0)
-    return file.getvalue()
+    return {name: _line(known[name]) for name in NAMES if name in known}
+
+
+def picture(cover: bytes | None) -> str | None:
+    """The media type of a cover that can be kept, else None: an unknown one, or one of more than MOST_COVER_BYTES."""
+    if cover is None or len(cover) > MOST_COVER_BYTES:
+        return None
+    return next((kind for magic, kind in _PICTURES.items() if cover.startswith(magic)), None)
+
+
+def are_texts(said: Mapping[str, object]) -> bool:
+    """Whether `texts` can have made them."""
+    return all(name in NAMES and isinstance(text, str) and text == _line(text) for name, text in said.items())
 
 
 def _line(text: str) -> str:

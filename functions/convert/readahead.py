@@ -21,6 +21,7 @@ class ReadAhead:
 
     What is fetched ahead is what the reader says that it will ask for. Where it says nothing, it is the chunks that
     follow, but not until two were asked for in sequence: a reader that picks the sound out of a video skips most of it.
+    The first chunk is fetched at once: whoever reads begins with it, and has to start first.
     """
 
     def __init__(self, fetch: Fetch, total: int) -> None:
@@ -33,6 +34,7 @@ class ReadAhead:
         self.bytes = 0  # fetched so far
 
     def __enter__(self) -> "ReadAhead":
+        self._ask([0])
         return self
 
     def __exit__(

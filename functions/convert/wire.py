@@ -1,9 +1,9 @@
 """What parent and child say to each other over a socketpair: messages of a kind, a length, and that many bytes.
 
 The child asks for chunks of the source by number and gets each whole; it also says which ones it will ask for next, as
-far as it knows. It sends the MP3 as it grows, the percent when it
-changes, and at the end either the MP3's first frame and the figures, or why there is none. The parent takes nothing on
-trust: a decoder may have been taken over by a crafted file, so every kind has its greatest length.
+far as it knows. It sends what the source says of itself, then the MP3 as it grows and the percent when it changes, and
+at the end either the MP3's first frame and the figures, or why there is none. The parent takes nothing on trust: a
+decoder may have been taken over by a crafted file, so every kind has its greatest length.
 """
 
 import json
@@ -22,26 +22,31 @@ class Kind(IntEnum):
     CHUNK = 3  # parent: its bytes
     MP3 = 4  # child: the next bytes of the result
     PERCENT = 5  # child: one byte
-    HEAD = 6  # child: what the first bytes of the result must become
+    FRAME = 6  # child: what the first frame of the result must become
     RESULT = 7  # child: JSON, the figures; the last message of a success
     FAILED = 8  # child: a MediaError's code; the last message of a failure
     NOT_COPYABLE = 9  # child: another one must encode what this one tried to take over; its last message
+    TEXTS = 10  # child: JSON, the source's title, artist and album; before the first MP3
+    COVER = 11  # child: its picture; before the first MP3
 
 
 _HEADER = struct.Struct("!BI")
 _NUMBER = struct.Struct("!I")
 MOST_NUMBERS = 16
 MP3_BYTES = 131_072
+MOST_COVER_BYTES = 200_000  # with the rest of the tag it must fit the MP3's first chunk, which is stored last
 _LIMITS = {
     Kind.JOB: 16384,
     Kind.READ: MOST_NUMBERS * _NUMBER.size,
     Kind.CHUNK: 1 << 24,
     Kind.MP3: 2 * MP3_BYTES,
     Kind.PERCENT: 1,
-    Kind.HEAD: 1 << 18,
+    Kind.FRAME: 4096,
     Kind.RESULT: 4096,
     Kind.FAILED: 64,
     Kind.NOT_COPYABLE: 0,
+    Kind.TEXTS: 16384,
+    Kind.COVER: MOST_COVER_BYTES,
 }
 _SOCKET_BYTES = 1 << 20  # so that a whole chunk fits; the kernel gives what it allows
 

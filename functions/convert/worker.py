@@ -1,6 +1,6 @@
-"""The child: `python -m functions.convert.worker FD` turns the sound of a stranger's file into an MP3.
+"""The child, which process.py starts: turns the sound of a stranger's file into an MP3.
 
-It reads nothing but the socket FD and writes nothing else, knows no address and no secret, and ends with its parent;
+It reads nothing but its socket and writes nothing else, knows no address and no secret, and ends with its parent;
 cage.py sees to it that this stays so. One job, then it ends. What it imports decides how fast a conversion starts.
 """
 
@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from typing import NoReturn
 
 from functions.convert import cage, conversion, lame, loudness
 from functions.convert.conversion import Job
@@ -30,7 +31,7 @@ def main(descriptor: int) -> None:
     pool = cage.enter(job.threads, job.cpu_seconds)
     file = RemoteFile(channel, job.length, job.chunk_size)
     try:
-        head, figures = conversion.convert(file, job, _Outlet(channel), pool, file.expect)
+        frame, figures = conversion.convert(file, job, _Outlet(channel), pool, file.expect)
     except MemoryError:
         channel.send(Kind.FAILED, b"unsupported")
     except MediaError as error:
@@ -38,7 +39,7 @@ def main(descriptor: int) -> None:
     except NotCopyable:
         channel.send(Kind.NOT_COPYABLE)
     else:
-        channel.send(Kind.HEAD, head)
+        channel.send(Kind.FRAME, frame)
         channel.send_json(Kind.RESULT, figures)
 
 
@@ -46,6 +47,11 @@ class _Outlet:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._percent = 0
+
+    def labels(self, texts: dict[str, str], cover: bytes | None) -> None:
+        self._channel.send_json(Kind.TEXTS, texts)
+        if cover is not None:
+            self._channel.send(Kind.COVER, cover)
 
     def mp3(self, data: bytes) -> None:
         for start in range(0, len(data), MP3_BYTES):
@@ -62,7 +68,8 @@ def _end_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """The process from here to its end; its argument is the socket's descriptor."""
     try:
         main(int(sys.argv[1]))
     except WireError:

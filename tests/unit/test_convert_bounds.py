@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from functions.common.options import MOST_CHARACTERS, Options
-from functions.convert import child, labels
+from functions.convert import child, id3, labels
 from functions.convert.child import Result
 from functions.convert.errors import ChildDied
-from functions.convert.wire import _LIMITS, Channel, Kind, WireError
+from functions.convert.wire import _LIMITS, MOST_COVER_BYTES, Channel, Kind, WireError
 from tests.converting import Conversion
 
 FIGURES: dict[str, Any] = {"samples": 48_000, "rate": 48_000, "channels": 2, "codec": "aac", "mode": "encode"}
@@ -66,7 +66,7 @@ def ending_with(figures: bytes) -> Callable[[Channel], None]:
 
     def says(channel: Channel) -> None:
         channel.send(Kind.MP3, b"m" * 1000)
-        channel.send(Kind.HEAD, b"h" * 10)
+        channel.send(Kind.FRAME, b"h" * 10)
         channel.send(Kind.RESULT, figures)
 
     return says
@@ -140,25 +140,46 @@ def test_a_message_that_is_too_long_is_no_message(answer: Answer, kind: Kind) ->
         lambda channel: channel.send(Kind.FAILED, b"time_limit"),  # the parent's to find
         lambda channel: channel.send(Kind.FAILED, b"\xff"),
         lambda channel: channel.send_json(Kind.RESULT, FIGURES),  # without an MP3
-        lambda channel: None,
+        lambda channel: channel.send_json(Kind.TEXTS, {"title": "x" * (MOST_CHARACTERS + 1)}),
+        lambda channel: channel.send_json(Kind.TEXTS, {"title": "two\nlines"}),
+        lambda channel: channel.send_json(Kind.TEXTS, {"title": "\ud800"}),
+        lambda channel: channel.send_json(Kind.TEXTS, {"title": 1}),
+        lambda channel: channel.send_json(Kind.TEXTS, {"composer": "x"}),
+        lambda channel: (channel.send(Kind.MP3, b"m"), channel.send_json(Kind.TEXTS, {"title": "late"})),
+        lambda channel: (channel.send(Kind.MP3, b"m"), channel.send(Kind.COVER, b"\xff\xd8\xff")),
     ],
 )
 def test_what_no_child_says_ends_it(answer: Answer, says: Callable[[Channel], None]) -> None:
+    honest = ending_with(json.dumps(FIGURES).encode())
+
+    def both(channel: Channel) -> None:  # if the first went through, this would be a success
+        says(channel)
+        honest(channel)
+
     with pytest.raises(ChildDied):
-        answer(says)
+        answer(both)
 
 
-@pytest.mark.parametrize(("size", "is_kept"), [(labels.MOST_COVER_BYTES, True), (labels.MOST_COVER_BYTES + 1, False)])
+def test_a_child_that_says_nothing_has_died(answer: Answer) -> None:
+    with pytest.raises(ChildDied):
+        answer(lambda channel: None)
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(MOST_COVER_BYTES, True), (MOST_COVER_BYTES + 1, False)])
 def test_a_cover_that_is_too_large_is_left_out(size: int, is_kept: bool) -> None:
     cover = b"\xff\xd8\xff" + bytes(size - 3)
 
-    assert (len(labels.id3({}, cover, Options())) > size) is is_kept
+    assert (labels.picture(cover) is not None) is is_kept
+    assert (len(id3.tag({}, cover, Options())) > size) is is_kept
 
 
 def test_the_largest_tag_fits_what_the_parent_takes() -> None:
     metadata = dict.fromkeys(["title", "artist", "album"], "\U0001f600" * 10_000) | {"comment": "x" * 100_000}
+    texts = labels.texts(metadata)
 
-    tag = labels.id3(metadata, b"\xff\xd8\xff" + bytes(labels.MOST_COVER_BYTES - 3), Options())
+    tag = id3.tag(texts, b"\xff\xd8\xff" + bytes(MOST_COVER_BYTES - 3), Options())
 
-    assert 3 * 4 * MOST_CHARACTERS < len(tag) - labels.MOST_COVER_BYTES < 4000
-    assert len(tag) + 1500 < min(_LIMITS[Kind.HEAD], 255 * 1024)  # with the first frame, and within GridFS's chunk
+    assert len(json.dumps(texts)) < _LIMITS[Kind.TEXTS]
+    assert 3 * 4 * MOST_CHARACTERS < len(tag) - MOST_COVER_BYTES < 4000
+    # With the first frame, within what the parent takes and GridFS's first chunk.
+    assert len(tag) + _LIMITS[Kind.FRAME] < min(child.MOST_FRONT_BYTES, 255 * 1024)

@@ -13,6 +13,7 @@ from functions.common.options import Options
 from functions.convert import conversion
 from functions.convert.encoding import Blockwise
 from functions.convert.errors import NotCopyable
+from functions.convert.labels import are_texts
 from functions.convert.media import Sound
 from tests import hostile, media, witnesses
 from tests.converting import Conversion
@@ -111,6 +112,9 @@ class Outlet:
     def __init__(self) -> None:
         self.made = bytearray()
 
+    def labels(self, texts: dict[str, str], cover: bytes | None) -> None:
+        assert are_texts(texts)
+
     def mp3(self, data: bytes) -> None:
         self.made += data
 
@@ -122,8 +126,8 @@ def converted_here(data: bytes, *, may_copy: bool) -> tuple[bytes, dict[str, Any
     """The MP3 and the figures."""
     outlet = Outlet()
     job = conversion.Job(len(data), 1 << 16, may_copy=may_copy)
-    head, figures = conversion.convert(io.BytesIO(data), job, outlet, POOL)
-    return head + bytes(outlet.made[len(head) :]), figures
+    frame, figures = conversion.convert(io.BytesIO(data), job, outlet, POOL)
+    return frame + bytes(outlet.made[len(frame) :]), figures
 
 
 @pytest.mark.parametrize(
