@@ -8,7 +8,7 @@ import pytest
 
 from functions.convert import child
 from functions.convert.errors import MediaError
-from tests import hostile, media
+from tests import boxes, elements, hostile, media
 from tests.converting import Conversion, Function, children
 from tests.fakes import FakeMongo, FakePublisher
 
@@ -16,16 +16,16 @@ CAP = 300  # seconds of sound, in place of four hours
 
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "silence in flac": (lambda: hostile.flac_silence(2 * CAP), "too_long"),
-    "one packet many times": (lambda: hostile.one_packet_many_times(2 * CAP), "too_long"),
+    "one packet many times": (lambda: boxes.one_packet_many_times(2 * CAP), "too_long"),
     "wav at 1 Hz": (lambda: hostile.wav(1), "too_long"),
     "wav at 2^31-1 Hz": (lambda: hostile.wav((1 << 31) - 1), "unsupported"),
     "wav at 2^31 Hz": (lambda: hostile.wav(1 << 31), "corrupt"),
     "wav of 60 000 channels": (lambda: hostile.wav(48_000, 60_000), "no_audio"),
-    "index that unpacks to 64 MB": (lambda: hostile.compressed_moov(64 << 20), "no_audio"),
-    "index that unpacks to 2 GB": (lambda: hostile.compressed_moov((1 << 31) - 1), "corrupt"),
-    "mp4 of a thousand tracks": (lambda: hostile.many_tracks_mp4(1000), "unsupported"),
-    "mkv of a thousand tracks": (lambda: hostile.matroska(1000, 1000), "unsupported"),
-    "mkv that says it lasts 10 h": (lambda: hostile.matroska(1, 36e6), "corrupt"),
+    "index that unpacks to 64 MB": (lambda: boxes.compressed_moov(64 << 20), "no_audio"),
+    "index that unpacks to 2 GB": (lambda: boxes.compressed_moov((1 << 31) - 1), "corrupt"),
+    "mp4 of a thousand tracks": (lambda: boxes.many_tracks_mp4(1000), "unsupported"),
+    "mkv of a thousand tracks": (lambda: elements.matroska(1000, 1000), "unsupported"),
+    "mkv that says it lasts 10 h": (lambda: elements.matroska(1, 36e6), "corrupt"),
     "flac that says it lasts 10 h": (lambda: hostile.flac_silence(20, named=36_000), "corrupt"),
 }
 
@@ -56,8 +56,8 @@ def test_a_bomb_is_a_failed_job_and_the_next_one_is_done(mongo: FakeMongo, publi
     ("data", "seconds"),
     [
         (lambda: hostile.behind_tag(10 << 20, media.make("mp3", seconds=1)), 1),
-        (lambda: hostile.labelled(3_000, 1_000), 1),
-        (lambda: hostile.labelled(2, 4_000_000), 1),
+        (lambda: elements.labelled(3_000, 1_000), 1),
+        (lambda: elements.labelled(2, 4_000_000), 1),
     ],
     ids=["a tag of 10 MB", "3 000 labels", "labels of 4 MB"],
 )
@@ -86,17 +86,17 @@ def test_the_bombs_would_be_sound_if_they_were_small() -> None:
     # Or they would be refused for a mistake of whoever made them.
     for data, seconds in (
         (hostile.flac_silence(20), 16.38),
-        (hostile.one_packet_many_times(20), 20),
+        (boxes.one_packet_many_times(20), 20),
         (hostile.wav(48_000), 1),
-        (hostile.many_tracks_mp4(2), 1),
-        (hostile.matroska(2, 1000), 1),
+        (boxes.many_tracks_mp4(2), 1),
+        (elements.matroska(2, 1000), 1),
     ):
         assert Conversion(data).run().duration == pytest.approx(seconds, abs=0.1)
 
 
 def test_mp3_of_which_more_is_to_be_cut_off_than_there_is_ends_with_a_code() -> None:
     with suppress(MediaError):
-        assert Conversion(hostile.overcut_mp3()).run().mode == "encode"
+        assert Conversion(elements.overcut_mp3()).run().mode == "encode"
 
 
 @pytest.mark.parametrize("box", [b"mvhd", b"mdhd", b"tkhd"])

@@ -15,7 +15,7 @@ from functions.convert.encoding import Blockwise
 from functions.convert.errors import NotCopyable
 from functions.convert.labels import are_texts
 from functions.convert.media import Sound
-from tests import hostile, media, witnesses
+from tests import boxes, media, witnesses
 from tests.converting import Conversion
 
 # What of these containers holds each of these codecs, so that it can be read back: libav's muxers, by their names.
@@ -63,8 +63,8 @@ WHOLE = 1 << 30  # frames
 def edited(*parts: tuple[int, int]) -> bytes:
     """An MP4 of which, says its edit list, so much is to be played: from and to, in seconds."""
     entries = [struct.pack(">IIHH", 1000 * (end - start), 1024 + 48_000 * start, 1, 0) for start, end in parts]
-    edits = hostile.box(b"elst", struct.pack(">II", 0, len(parts)) + b"".join(entries))
-    return hostile.with_boxes(media.make("m4a", seconds=6), {b"edts": edits})
+    edits = boxes.box(b"elst", struct.pack(">II", 0, len(parts)) + b"".join(entries))
+    return boxes.with_boxes(media.make("m4a", seconds=6), {b"edts": edits})
 
 
 def our_own() -> bytes:

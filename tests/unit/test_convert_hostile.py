@@ -12,7 +12,7 @@ import pytest
 from functions.convert import cage, formats
 from functions.convert.cores import cores
 from functions.convert.errors import MediaError
-from tests import hostile, media
+from tests import boxes, elements, hostile, media
 from tests.converting import Conversion, Function, children
 from tests.fakes import FakeMongo, FakePublisher
 
@@ -95,7 +95,7 @@ def test_a_playlist_within_a_video_is_not_followed(
     if container == "subtitles of an avi":
         data = hostile.avi_with_script(script)
     else:
-        data = hostile.with_attachment(script, listener.url)
+        data = elements.with_attachment(script, listener.url)
     with av.open(io.BytesIO(data)) as source:  # or it would prove nothing
         assert {stream.type for stream in source.streams} & {"subtitle", "attachment", "data"}
     job_id = function.queued(data)
@@ -128,7 +128,7 @@ def test_no_decoder_is_opened_for_the_picture() -> None:
 
 
 def test_an_mp4_whose_sound_lies_in_another_file_reaches_nothing(canary: Path, tmp_path: Path) -> None:
-    data = hostile.sound_elsewhere(str(canary))
+    data = boxes.sound_elsewhere(str(canary))
     (tmp_path / "outside.mp4").write_bytes(data)
     options = {"enable_drefs": "1", "use_absolute_path": "1"}
     with av.open(str(tmp_path / "outside.mp4"), options=options) as reaching:  # or the file would prove nothing
