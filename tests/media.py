@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import av
 from av.audio.resampler import AudioResampler
@@ -82,34 +83,26 @@ KINDS = {
 }
 
 
+class Sound(TypedDict, total=False):
+    """What `make` and `made` can vary; see `make`."""
+
+    rate: int | None
+    channels: int | None
+    picture_seconds: float | None
+    begins: float
+    pause: float
+    sweep: bool
+
+
 @functools.cache
-def make(
-    kind: str,
-    *,
-    seconds: float = 20,
-    rate: int | None = None,
-    channels: int | None = None,
-    picture_seconds: float | None = None,
-    begins: float = 0,
-    pause: float = 0,
-    sweep: bool = False,
-) -> bytes:
+def make(kind: str, *, seconds: float = 20, **varied: Unpack[Sound]) -> bytes:
     """The bytes of a file of `kind` whose sound lasts `seconds` (its picture `picture_seconds`, when they differ).
 
     The sound `begins` so many seconds late, or early: then players cut off what is before zero, or shift it. It is
     interrupted in its middle by a `pause` in the time stamps. Rate and channels are the kind's own unless given.
     With a `sweep` it is a tone that rises all the time, so that no two moments sound alike.
     """
-    return made(
-        KINDS[kind],
-        seconds=seconds,
-        rate=rate,
-        channels=channels,
-        picture_seconds=picture_seconds,
-        begins=begins,
-        pause=pause,
-        sweep=sweep,
-    )
+    return made(KINDS[kind], seconds=seconds, **varied)
 
 
 def made(

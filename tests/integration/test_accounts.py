@@ -1,15 +1,11 @@
-"""The accounts that the migration makes: each suffices for its function's work, and for nothing else."""
+"""The accounts that the migration makes in MongoDB: each suffices for its function's work, and for nothing else."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import pymysql
 import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
@@ -17,21 +13,19 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from functions.auth.users import Users
-from functions.common import litter, mysql
+from functions.common import litter
 from functions.common.files import MP3S, VIDEOS, Bucket
 from functions.common.jobrecord import Run
 from functions.common.jobs import Jobs
 from functions.common.mongo import Mongo
 from functions.janitor import rounds
 from functions.janitor.upkeep import Times, Upkeep
-from functions.migrate.accounts import AccountsError, make_mongo, make_mysql
-from functions.migrate.main import migrate_mongo, migrate_mysql
-from local import mariadb, ports
+from functions.migrate.accounts import make_mongo
+from functions.migrate.main import migrate_mongo
 from local import mongo as server
-from local.keeper import Keeper
-from local.process import Child
+from local import ports
 from tests.fakes import FakePublisher
+from tests.servers import mongo_stand_in
 
 QUOTED = "p%2Fw%2541%3A%40"  # what an address makes of p/w%41:@
 # The letters are find, insert, update, remove; a collection that is not named is closed.
@@ -102,23 +96,6 @@ class Account(Mongo, CommandListener):
         """Called by the driver."""
 
 
-@contextmanager
-def running(child: Child) -> Iterator[None]:
-    keeper = Keeper([child], lambda: None)
-    keeper.start()
-    try:
-        assert child.ready.wait(120), child.tail()
-        yield
-    finally:
-        keeper.stop()
-
-
-def serving(home: Path, port: int, *flags: str) -> AbstractContextManager[None]:
-    """The MongoDB stand-in."""
-    program = server.program(home / "mongo", port, os.environ)
-    return running(Child(replace(program, command=[*program.command, *flags]), home / "log"))
-
-
 @dataclass(frozen=True)
 class Site:
     """What was made: each account's address, and the privileges that the server keeps for it."""
@@ -134,7 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (home / "mongodb").mkdir()
     plain = server.url(port)
     urls = {name: plain.replace("//", f"//{name}:{QUOTED}@") for name in RIGHTS}
-    with serving(home, port):
+    with mongo_stand_in(home, port):
         migrating = Mongo(plain)
         migrate_mongo(migrating)
         for password in ("old", QUOTED):
@@ -143,7 +120,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             make_mongo(migrating, home)
         kept = {name: migrating.database.command("rolesInfo", name, showPrivileges=True) for name in urls}
         migrating.database.client.close()
-    with serving(home, port, "--auth"):
+    with mongo_stand_in(home, port, "--auth"):
         yield Site(urls, {name: answer["roles"][0]["privileges"] for name, answer in kept.items()})
 
 
@@ -277,51 +254,3 @@ def test_the_janitors_account_suffices_for_its_rounds(account: Callable[[str], A
 
     assert rounds.publish_pending(upkeep, publisher, -1) >= 1  # type: ignore[arg-type]
     rounds.remove_orphans(upkeep, buckets, -60)
-
-
-@pytest.fixture(scope="module")
-def administrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A private MariaDB, at an account that may make others."""
-    home, port = tmp_path_factory.mktemp("mariadb"), ports.choose(set())
-    program = mariadb.program(home, port, "secret", os.environ)
-    with (home / "prepare.sql").open("a") as prepare:
-        prepare.write("GRANT ALL ON *.* TO 'accounts'@'127.0.0.1' WITH GRANT OPTION;\n")
-    with running(Child(program, home / "log")):
-        url = mariadb.url(port, "secret")
-        migrate_mysql(url)
-        yield url
-
-
-def test_auths_account_in_mysql_suffices_and_changes_nothing_else(administrator: str, tmp_path: Path) -> None:
-    (tmp_path / "mysql").mkdir()
-    for password in ("old", QUOTED):
-        url = administrator.replace("accounts:secret", f"auth:{password}")
-        (tmp_path / "mysql" / "auth").write_text(url + "\n")
-        make_mysql(administrator, tmp_path)
-    users, email = Users(url), f"{uuid.uuid4().hex}@demo.example"
-
-    made = users.add(email, "correct horse")
-
-    assert users.check(email, "correct horse") == made
-    users._rehash(made.id, "another horse")
-    assert users.check(email, "another horse") == made
-    with mysql.connect(url) as connection, connection.cursor() as cursor:
-        for refused in (
-            "DELETE FROM users",
-            "UPDATE users SET email = 'x'",
-            "DROP TABLE users",
-            "CREATE TABLE other (x INT)",
-            "SELECT name FROM schema_steps",
-            "SELECT User FROM mysql.user",
-        ):
-            with pytest.raises(pymysql.err.OperationalError, match="denied"):
-                cursor.execute(refused)
-
-
-def test_an_address_that_is_missing_or_says_too_little_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AccountsError, match="mysql/auth"):
-        make_mysql("mysql://root:x@127.0.0.1:1/accounts", tmp_path)
-    (tmp_path / "mysql").mkdir()
-    (tmp_path / "mysql" / "auth").write_text("mysql://127.0.0.1:1/accounts")
-    with pytest.raises(AccountsError, match="address of auth"):
-        make_mysql("mysql://root:x@127.0.0.1:1/accounts", tmp_path)

@@ -1,10 +1,7 @@
 """A MongoDB without room: the contract of the fake, expected of a real server that refuses writes."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pymongo
 import pytest
@@ -12,9 +9,8 @@ import pytest
 from functions.common.mongo import OUT_OF_DISK_SPACE, Mongo
 from local import mongo as server
 from local import ports
-from local.keeper import Keeper
-from local.process import Child
 from tests.filecontract import FullStorageContract
+from tests.servers import mongo_stand_in
 
 COMMANDS = {"insert": ["insert"], "update": ["update", "findAndModify"], "delete": ["delete"]}
 
@@ -23,13 +19,8 @@ COMMANDS = {"insert": ["insert"], "update": ["update", "findAndModify"], "delete
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A server that can be told to refuse commands, which none in production can."""
     home, port = tmp_path_factory.mktemp("full"), ports.choose(set())
-    program = server.program(home / "mongo", port, os.environ)
-    child = Child(replace(program, command=[*program.command, "--enable-test-commands"]), Path(home / "log"))
-    keeper = Keeper([child], lambda: None)
-    keeper.start()
-    assert child.ready.wait(60), child.tail()
-    yield port
-    keeper.stop()
+    with mongo_stand_in(home, port, "--enable-test-commands"):
+        yield port
 
 
 @pytest.fixture

@@ -3,23 +3,18 @@
 import json
 import os
 import signal
-import smtplib
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import pymongo
 import pytest
 
 from local import checks, mongo, ports, rabbitmq, state
-from local.keeper import Keeper
-from local.process import ROOT, Child
+from local.process import ROOT
 from local.stack import Stack, StartError
 from tests.conftest import SCALED
 
@@ -207,64 +202,3 @@ def test_the_topology_is_made_on_a_broker_that_lacks_it(backing: Stack) -> None:
     rabbitmq.declare(backing.rabbitmq_url, topology)
 
     assert list(rabbitmq.depths(backing.rabbitmq_url)) == [queue["name"] for queue in topology["queues"]]
-
-
-def test_a_mongodb_that_hangs_is_killed_and_comes_back(tmp_path: Path) -> None:
-    port = ports.choose(set())
-    child = Child(mongo.program(tmp_path / "mongo", port, os.environ), tmp_path / "log")
-    keeper = Keeper([child], lambda: None)
-    keeper.start()
-    watchdog = mongo.Watchdog(child, mongo.url(port), every=0.1, patience=1)
-    watchdog.start()
-    try:
-        assert child.ready.wait(30)
-        with pymongo.MongoClient[dict[str, Any]](mongo.url(port)) as client:
-            client.get_default_database()["kept"].insert_one({"_id": 1})
-
-        child.freeze()
-
-        until(lambda: child.restarts == 1 and child.ready.is_set())
-        with pymongo.MongoClient[dict[str, Any]](mongo.url(port)) as client:
-            assert client.get_default_database()["kept"].count_documents({}) == 1
-    finally:
-        watchdog.stop()
-        watchdog.join()
-        keeper.stop()
-
-
-def test_a_mongodb_that_a_test_froze_is_left_alone(backing: Stack) -> None:
-    child = backing.child("mongo")
-    pid = child.pid
-    watchdog = mongo.Watchdog(child, backing.mongo_url, every=0.1, patience=0.3)
-
-    with backing.frozen("mongo"):
-        watchdog.start()
-        time.sleep(2)
-        watchdog.stop()
-        watchdog.join()
-
-    assert child.pid == pid
-
-
-def test_a_mail_is_shown_to_whom_it_was_sent_and_cannot_write_into_the_page(backing: Stack) -> None:
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "a@demo.example", "b@demo.example", "Grüße <script>"
-    message["Message-ID"] = "<1@demo.example>"
-    message.set_content("<script>alert(1)</script>\n")
-    address = backing.smtp_url.removeprefix("smtp://").partition("?")[0].split(":")
-
-    with smtplib.SMTP(address[0], int(address[1])) as server:
-        server.send_message(message, to_addrs=["c@demo.example"])
-
-    (mail,) = json.loads(get(f"{backing.inbox_url}/messages.json?to=c@demo.example"))
-    assert mail == {
-        "to": "c@demo.example",
-        "from": "a@demo.example",
-        "subject": "Grüße <script>",
-        "message_id": "<1@demo.example>",
-        "text": "<script>alert(1)</script>\n",
-    }
-    assert json.loads(get(f"{backing.inbox_url}/messages.json?to=b@demo.example")) == []
-    page = get(f"{backing.inbox_url}/").decode()
-    assert "Grüße &lt;script&gt;" in page
-    assert "<script>" not in page
