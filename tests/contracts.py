@@ -1,6 +1,7 @@
 """What the job record promises, expected of the in-memory fake and of the real database alike.
 
-tests/unit and tests/integration each subclass this with a `mongo` fixture of their own. GridFS: tests/filecontract.py.
+tests/unit and tests/integration each subclass this with a `mongo` fixture of their own. Its other parts:
+tests/mailcontract.py, tests/littercontract.py; GridFS: tests/filecontract.py.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -42,8 +43,8 @@ def known(jobs: Jobs, job_id: str, owner: str = OWNER) -> dict[str, Any]:
     return job
 
 
-class JobsContract:
-    """The transitions, leases and outbox of a job."""
+class Contract:
+    """What the contracts share: a job in each of its first states, and a clock."""
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -74,6 +75,10 @@ class JobsContract:
         run = jobs.take(stage, job_id)
         assert run is not None
         return run
+
+
+class RunsContract(Contract):
+    """The transitions of a job and the leases of its runs."""
 
     def test_an_upload_becomes_a_queued_job_with_its_event_pending(self, jobs: Jobs) -> None:
         run = begun(jobs)
@@ -175,52 +180,6 @@ class JobsContract:
 
         assert self.take(jobs, "convert", queued).gave_up
 
-    def test_a_mail_is_sent_by_one_run_and_only_once(self, jobs: Jobs, done: str) -> None:
-        run = self.take(jobs, "notify", done)
-        with pytest.raises(LeaseHeldError):
-            jobs.take("notify", done)
-
-        assert jobs.sending(run)
-        assert jobs.mailed(run)
-        assert jobs.take("notify", done) is None
-
-    def test_a_mail_whose_run_died_while_sending_is_taken_again(self, jobs: Jobs, clock: Clock, done: str) -> None:
-        run = self.take(jobs, "notify", done)
-        jobs.sending(run)
-        clock.forward(61)
-
-        assert jobs.take("notify", done) is not None
-        assert not jobs.mailed(run)
-
-    def test_a_refused_mail_is_final(self, jobs: Jobs, done: str) -> None:
-        assert jobs.mail_failed(self.take(jobs, "notify", done), "answer 550")
-
-        job = jobs.get(done, OWNER)
-        assert job is not None
-        assert (job["mail"]["state"], job["mail"]["reason"]) == ("failed", "answer 550")
-        assert jobs.take("notify", done) is None
-
-    def test_a_job_that_is_not_done_has_no_mail_to_send(self, jobs: Jobs, queued: str) -> None:
-        assert jobs.take("notify", queued) is None
-
-    def test_pending_events_are_found_once_they_are_old_enough(self, jobs: Jobs, clock: Clock, queued: str) -> None:
-        assert list(jobs.pending("video", 60)) == []
-        clock.forward(61)
-        (job,) = jobs.pending("video", 60)
-
-        assert job["_id"] == queued
-        assert jobs.mark_sent(job, "video")
-        assert list(jobs.pending("video", 60)) == []
-
-    def test_marking_an_older_announcement_sent_changes_nothing(self, jobs: Jobs, clock: Clock, done: str) -> None:
-        job = jobs.get(done, OWNER)
-        assert job is not None
-        job["outbox"]["mp3"]["n"] = 0
-
-        assert not jobs.mark_sent(job, "mp3")
-        clock.forward(61)
-        assert [job["_id"] for job in jobs.pending("mp3", 60)] == [done]
-
     @pytest.mark.parametrize("stage", ["uploading", "queued", "converting"])
     def test_an_unfinished_job_can_be_cancelled_and_its_runs_find_out(self, jobs: Jobs, stage: str) -> None:
         run = begun(jobs)
@@ -236,22 +195,6 @@ class JobsContract:
         assert not jobs.extend(run, 1)
         assert jobs.take("convert", run.job_id) is None
         assert jobs.cancel(known(jobs, run.job_id)) is None
-
-    def test_expiring_a_done_job_stops_a_mail_that_still_waits(self, jobs: Jobs, done: str) -> None:
-        job = jobs.expire(known(jobs, done))
-
-        assert job is not None
-        assert (job["state"], job["mail"]["state"], job["mail"]["reason"]) == ("expired", "failed", "removed")
-        assert jobs.take("notify", done) is None
-
-    def test_expiring_keeps_the_record_of_a_mail_that_was_sent(self, jobs: Jobs, done: str) -> None:
-        run = self.take(jobs, "notify", done)
-        jobs.mailed(run)
-
-        job = jobs.expire(known(jobs, done))
-
-        assert job is not None
-        assert job["mail"]["state"] == "sent"
 
     def test_nobody_sees_what_is_not_theirs(self, jobs: Jobs, done: str) -> None:
         job = jobs.get(done, OWNER)
@@ -277,49 +220,6 @@ class JobsContract:
         assert len(seen) == 7
         assert seen[0] == max(made[-1:])
 
-    @staticmethod
-    def litter(job: dict[str, Any]) -> set[ObjectId]:
-        return {entry["file_id"] for entry in job["litter"]}
-
-    def test_a_file_is_litter_before_it_is_written_and_no_more_once_it_is_the_jobs(self, jobs: Jobs) -> None:
-        run = begun(jobs)
-        assert self.litter(run.job) == {run.file_id}
-        queued = jobs.uploaded(run, 1, "")
-        assert queued is not None
-        assert queued["litter"] == []
-
-        converting = self.take(jobs, "convert", run.job_id)
-        assert self.litter(converting.job) == {converting.file_id}
-        done = jobs.converted(converting, {"file_id": converting.file_id}, {}, timedelta(days=7))
-
-        assert done is not None
-        assert self.litter(done) == {run.file_id}
-
-    def test_all_that_a_failed_job_ever_wrote_is_litter(self, jobs: Jobs, clock: Clock, queued: str) -> None:
-        first = self.take(jobs, "convert", queued)
-        clock.forward(61)
-        second = self.take(jobs, "convert", queued)
-
-        job = jobs.failed(second, "corrupt")
-
-        assert job is not None
-        assert self.litter(job) == {first.file_id, second.file_id, job["video"]["file_id"]}
-        jobs.cleaned(queued, first.file_id)
-        assert self.litter(known(jobs, queued)) == {second.file_id, job["video"]["file_id"]}
-
-    def test_cancelling_and_expiring_make_litter_of_what_they_end(self, jobs: Jobs, queued: str) -> None:
-        run = self.take(jobs, "convert", queued)
-        cancelled = jobs.cancel(known(jobs, queued))
-        assert cancelled is not None
-        assert self.litter(cancelled) == {run.file_id, run.job["video"]["file_id"]}
-
-        other = self.take(jobs, "convert", self.new(jobs))
-        done = jobs.converted(other, {"file_id": other.file_id}, {}, timedelta(days=7))
-        assert done is not None
-        expired = jobs.expire(done)
-        assert expired is not None
-        assert other.file_id in self.litter(expired)
-
     def test_a_commit_without_an_answer_is_found_and_none_is_made_up(self, jobs: Jobs) -> None:
         run = begun(jobs)
         assert jobs.committed(run) is None
@@ -344,38 +244,6 @@ class JobsContract:
 
         assert jobs.of_key(OWNER, "key-1") is None
         assert jobs.begin(OWNER, "a@demo.example", "a.mp4", "key-1") is not None
-
-    def test_a_dead_upload_is_taken_over_under_its_job_and_a_live_one_is_not(self, jobs: Jobs, clock: Clock) -> None:
-        old = begun(jobs)
-        assert jobs.take_over(old.job, "b.mp4") is None
-        clock.forward(61)
-
-        new = jobs.take_over(old.job, "b.mp4")
-
-        assert new is not None
-        assert new.job_id == old.job_id
-        assert jobs.uploaded(old, 1, "") is None
-        job = jobs.uploaded(new, 2, "ab")
-        assert job is not None
-        assert job["video"] == {"file_id": new.file_id, "filename": "b.mp4", "length": 2, "sha256": "ab"}
-        assert self.litter(job) == {old.file_id}
-
-    def test_a_mail_is_put_off_for_longer_each_time_and_not_for_ever(self, jobs: Jobs, clock: Clock, done: str) -> None:
-        waits = []
-        while (job := jobs.put_off(self.take(jobs, "notify", done), "answer 450")) and job["mail"][
-            "state"
-        ] == "pending":
-            assert jobs.take("notify", done) is None
-            waits.append((job["mail"]["not_before"] - clock()).total_seconds() / 60)
-            assert list(jobs.pending("mp3", 0)) == []
-            clock.time = job["mail"]["not_before"]
-            clock.forward(0.001)
-            assert [job["_id"] for job in jobs.pending("mp3", 0)] == [done]
-
-        assert waits[:6] == [1, 5, 15, 60, 240, 240]
-        assert 48 * 60 <= sum(waits) <= 53 * 60
-        mail = known(jobs, done)["mail"]
-        assert (mail["state"], mail["reason"]) == ("failed", "answer 450")
 
     @staticmethod
     def attempts(jobs: Jobs, job_id: str) -> int:

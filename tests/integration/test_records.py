@@ -18,8 +18,10 @@ from functions.common.mongo import Mongo
 from functions.janitor.survey import Survey
 from functions.janitor.upkeep import Times
 from functions.migrate.main import migrate_mongo
-from tests.contracts import JobsContract, begun
+from tests.contracts import RunsContract, begun
 from tests.filecontract import LENGTHS, FilesContract
+from tests.littercontract import LitterContract
+from tests.mailcontract import MailContract
 
 
 @pytest.fixture
@@ -49,7 +51,15 @@ def test_the_database_counts_what_the_janitor_asks_for(mongo: Mongo) -> None:
     assert counted["stuck"] == 0
 
 
-class TestJobs(JobsContract):
+class TestLitter(LitterContract):
+    """The contract."""
+
+
+class TestMail(MailContract):
+    """The contract."""
+
+
+class TestRuns(RunsContract):
     def test_of_many_runs_that_want_a_job_one_gets_it(self, jobs: Jobs, queued: str) -> None:
         outcomes = []
 

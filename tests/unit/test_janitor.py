@@ -11,7 +11,7 @@ from functions.common.files import MP3S, VIDEOS, Bucket
 from functions.common.jobrecord import ATTEMPTS, Run
 from functions.janitor import rounds
 from functions.janitor.upkeep import Times, Upkeep
-from tests.contracts import Clock, JobsContract, begun, known
+from tests.contracts import Clock, Contract, begun, known
 from tests.fakes import FakeMongo, FakePublisher
 
 CHUNK = b"x" * 5_000_000
@@ -262,11 +262,11 @@ def test_files_that_no_job_names_are_removed_when_they_are_old(world: World) -> 
 def test_giving_up_is_not_undone_by_the_janitor(world: World) -> None:
     job_id = world.queued()
     for _ in range(ATTEMPTS):
-        assert JobsContract.take(world.jobs, "convert", job_id)
+        assert Contract.take(world.jobs, "convert", job_id)
         world.clock.forward(1801)
         world.round()
 
-    assert JobsContract.take(world.jobs, "convert", job_id).gave_up
+    assert Contract.take(world.jobs, "convert", job_id).gave_up
 
 
 def test_a_conversion_that_is_announced_again_starts_from_nothing(world: World) -> None:

@@ -4,21 +4,32 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contracts import JobsContract
+from tests.contracts import RunsContract
 from tests.fakes import FakeMongo
 from tests.filecontract import FilesContract, FullStorageContract
+from tests.littercontract import LitterContract
+from tests.mailcontract import MailContract
 
 
-class TestJobs(JobsContract):
-    @pytest.fixture
-    def mongo(self) -> FakeMongo:
-        return FakeMongo()
+@pytest.fixture
+def mongo() -> FakeMongo:
+    return FakeMongo()
+
+
+class TestRuns(RunsContract):
+    """The contract."""
+
+
+class TestLitter(LitterContract):
+    """The contract."""
+
+
+class TestMail(MailContract):
+    """The contract."""
 
 
 class TestFiles(FilesContract):
-    @pytest.fixture
-    def mongo(self) -> FakeMongo:
-        return FakeMongo()
+    """The contract."""
 
 
 class TestFullStorage(FullStorageContract):
