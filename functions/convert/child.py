@@ -77,7 +77,7 @@ def convert(
     """
     total = -(-length // chunk_size)
     asked_for = Options(**options or {})
-    with ReadAhead(fetch, total) as chunks, Child() as child, Watch(child, deadline, stopped) as watch:
+    with Child() as child, ReadAhead(fetch, total) as chunks, Watch(child, deadline, stopped) as watch:
         try:
             asked = {"options": asked_for.document, "may_copy": may_copy, "most_seconds": MOST_SECONDS}
             asked["cpu_seconds"] = max(1.0, deadline - time.monotonic()) * (cores() + 1)

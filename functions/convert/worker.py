@@ -26,8 +26,9 @@ def main(descriptor: int) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     _, data = channel.receive()
     job = Job(**json_object(data))
-    for library in (lame, loudness):
-        library.load()  # from here on no file can be opened
+    lame.load()  # behind the cage's door no library can be opened
+    if job.options.get("loudness") is not None:
+        loudness.load()
     pool = cage.enter(job.threads, job.cpu_seconds)
     file = RemoteFile(channel, job.length, job.chunk_size)
     try:
