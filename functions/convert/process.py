@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.2  # between two looks at the deadline and at `stopped`
 STDERR_BYTES = 4096  # of what the child says, the last so many go to the log
-# Importing is nearly all of a child's start, and makes no garbage worth looking for.
-_START = "import gc; gc.disable(); import functions.convert.worker as worker; gc.enable(); worker.run()"
+# Importing is nearly all of a child's start, and makes no garbage worth looking for, then or later.
+_START = "import gc; gc.disable(); import functions.convert.worker as worker; gc.freeze(); gc.enable(); worker.run()"
 # What the module site would find in a tenth of that start.
 _PACKAGES = os.pathsep.join([str(Path(__file__).resolve().parents[2]), sysconfig.get_path("platlib")])
 
