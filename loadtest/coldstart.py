@@ -15,8 +15,8 @@ from pathlib import Path
 
 from loadtest import client, report, series, target
 from loadtest.bare import Bare
-from loadtest.cluster import FUNCTIONS, Cluster
-from loadtest.questions import Questions
+from loadtest.cluster import FUNCTIONS, Cluster, NoClusterError
+from loadtest.questions import NoAnswerError, Questions
 from local import media
 
 RUNS = 10
@@ -135,4 +135,7 @@ def main(runs: int = RUNS) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:2])))
+    try:
+        sys.exit(main(*map(int, sys.argv[1:2])))
+    except (target.NoTargetError, NoClusterError, NoAnswerError, TimeoutError) as error:
+        sys.exit(str(error))

@@ -13,7 +13,7 @@ from functions.convert.errors import MediaError, NotCopyable
 from functions.convert.layer3 import DECODER_DELAY, NotLayer3Error, Stream
 from functions.convert.media import Sound
 
-_PIECE_BYTES = 1 << 17
+_PIECE_FRAMES = 256
 _SKIP = struct.Struct("<II")  # libav's AV_PKT_DATA_SKIP_SAMPLES: from the start, from the end
 _ENCODER = b"LAME3.100"  # which encoder it was isn't known; this is the name whose delay players heed
 
@@ -27,25 +27,25 @@ class Copying:
         self._sound = sound
         self._sizes: list[int] = []
         self._stream: Stream | None = None
+        self._most_frames = 0
         self._skip = self._discard = 0
 
     def pieces(self) -> Iterator[bytes]:
         """See Encoding."""
-        waiting = bytearray()
+        waiting: list[bytes] = []
         try:
             for packet in self._sound.packets():
                 frame = bytes(packet)
                 if self._stream is None:
-                    self._stream = Stream(frame)
-                    waiting += bytes(self._stream.tag_bytes)
+                    waiting.append(bytes(self._begin(frame).tag_bytes))
                 self._take(packet, frame)
-                waiting += frame
-                if len(waiting) >= _PIECE_BYTES:
-                    yield bytes(waiting)
+                waiting.append(frame)
+                if len(waiting) >= _PIECE_FRAMES:
+                    yield b"".join(waiting)
                     waiting.clear()
         except NotLayer3Error as error:
             raise NotCopyable from error
-        yield bytes(waiting)
+        yield b"".join(waiting)
         if self._stream is not None:
             self.samples = len(self._sizes) * self._stream.samples - self._skip - self._discard
         if self.samples <= 0:  # or the header would cut off more than there is
@@ -61,6 +61,11 @@ class Copying:
         except NotLayer3Error as error:
             raise NotCopyable from error
 
+    def _begin(self, frame: bytes) -> Stream:
+        self._stream = Stream(frame)
+        self._most_frames = int(self._most_seconds * self._stream.rate / self._stream.samples)
+        return self._stream
+
     def _take(self, packet: "Packet[AudioStream]", frame: bytes) -> None:
         assert self._stream
         # A packet that is to be discarded belongs to an edit list, which frames cannot follow.
@@ -72,5 +77,5 @@ class Copying:
                 self._skip += begin
                 self._discard += end
         self._sizes.append(len(frame))
-        if len(self._sizes) * self._stream.samples > self._most_seconds * self._stream.rate:
+        if len(self._sizes) > self._most_frames:
             raise MediaError("too_long")

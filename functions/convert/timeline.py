@@ -38,26 +38,26 @@ class Timeline:
         end = start + seconds
         if self.any_end is None or end > self.any_end:
             self.any_end = end
+            self.last_end = max(self.last_end, end)
         if position + size > self.byte_end:
             self.byte_end = position + size
-        if end > self.last_end:
-            self.last_end = end
         if is_sound:
-            self._heard(start, end)
             self._named += seconds
+            if self._open_hole:
+                self._close_hole(start)
+            if self.sound_end is None or end > self.sound_end:
+                self.sound_end = end
 
     def saw_aside(self, end: float) -> None:
         """A packet of what is neither the sound nor a picture."""
         self.last_end = max(self.last_end, end)
 
-    def _heard(self, start: float, end: float) -> None:
+    def _close_hole(self, start: float) -> None:
         if self.sound_end is not None and start - self.sound_end > HOLE_SECONDS:
             self.holes += min(self._open_hole, start - self.sound_end)
             self._open_hole = 0.0
         elif start >= self._hole_end:  # the last sound from before a hole may come behind the first picture after it
             self._open_hole = 0.0
-        if self.sound_end is None or end > self.sound_end:
-            self.sound_end = end
 
     def _hole(self, seconds: float, skipped: int) -> float:
         first_second, first_byte = self._start

@@ -1,5 +1,9 @@
 """What a cold start is compared with, and when its bars are met."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,3 +81,14 @@ def test_an_event_is_found_in_the_log_by_its_own_id_and_time() -> None:
 
     assert questions.logged(lines, "mine") == 1767323046.25
     assert questions.logged(lines, "never") is None
+
+
+def test_without_a_cluster_one_line_says_so(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "loadtest.coldstart"]
+    ended = subprocess.run(
+        words, env={**os.environ, "KUBECONFIG": str(tmp_path / "none")}, capture_output=True, text=True, timeout=60
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("KUBECONFIG names no cluster: ")
+    assert ended.stderr.count("\n") == 1
