@@ -19,10 +19,17 @@ def long_clip() -> bytes:
 
 
 @pytest.fixture
-def converting(account: Account, long_clip: bytes) -> str:
-    """A job whose conversion has just begun."""
+def converting(account: Account, long_clip: bytes, records: Any) -> str:
+    """A job whose conversion has just begun. Its record tells: who asks download may first have to wake it, on cores
+    that the conversion has taken."""
     job_id = account.upload(long_clip, "long.flac")
-    until(lambda: 0 < account.job(job_id)["progress"] < 90, 300, "some progress")
+
+    def begun() -> Any:
+        job = records.find_one({"_id": job_id})
+        return job if job["progress"] else None
+
+    job = until(begun, 300, f"some progress of job {job_id}")
+    assert job["state"] == "converting", f"over before it was seen to have begun: {job}"
     return job_id
 
 
