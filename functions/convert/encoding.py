@@ -16,8 +16,10 @@ from av.audio.frame import AudioFrame
 from functions.convert.lame import Encoder, LameError, Setting
 from functions.convert.layer3 import DECODER_DELAY, Stream
 
-BLOCK_FRAMES = 1536  # 37 s at 48 kHz
-WARM_FRAMES = 64  # LAME's follower of loudness is slow to forget what came before a silence
+BLOCK_FRAMES = 2048  # 49 s at 48 kHz
+# LAME's follower of loudness falls by 7.5 % a frame at most: from 1 to its floor of 0.000625 that is 95 frames in
+# silence, and up to 120 where the sound fades just as fast.
+WARM_FRAMES = 128
 _ENCODER_DELAY = 576  # samples that LAME puts in front
 _LEAST_PADDING = 576  # and behind, before it fills up the last frame
 _TAIL_FRAMES = 1  # what LAME must see beyond a frame to give it out

@@ -19,7 +19,7 @@ def long_clip() -> bytes:
 
 
 @pytest.fixture
-def converting(account: Account, long_clip: bytes, records: Any) -> str:
+def converting(cluster: Site, account: Account, long_clip: bytes, records: Any) -> str:
     """A job whose conversion has just begun. Its record tells: who asks download may first have to wake it, on cores
     that the conversion has taken."""
     job_id = account.upload(long_clip, "long.flac")
@@ -28,7 +28,11 @@ def converting(account: Account, long_clip: bytes, records: Any) -> str:
         job = records.find_one({"_id": job_id})
         return job if job["progress"] else None
 
-    job = until(begun, 300, f"some progress of job {job_id}")
+    try:
+        job = until(begun, 300, "some progress")
+    except AssertionError as error:
+        found, pods = records.find_one({"_id": job_id}), [pod["status"]["phase"] for pod in cluster.pods("convert")]
+        raise AssertionError(f"{error}: queues {cluster.depths()}, convert's pods {pods}, job {found}") from None
     assert job["state"] == "converting", f"over before it was seen to have begun: {job}"
     return job_id
 
