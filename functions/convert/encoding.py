@@ -2,7 +2,8 @@
 
 A block is encoded by an encoder of its own, which is given WARM_FRAMES before it: then its frames are bit for bit those
 of one encoder that saw everything, as long as no frame borrows room from another (docs/decisions/0010). The borrowing
-is done here afterwards, block by block. So the file doesn't depend on the number of threads.
+is done here afterwards, block by block. So the file doesn't depend on the number of threads. A single thread keeps its
+encoder from block to block, and need not warm it.
 """
 
 from collections import deque
@@ -68,7 +69,10 @@ Slice = tuple[AudioFrame, int, int]
 
 @dataclass
 class Block:
-    """Samples to encode; those of its first `warm` frames are another block's, it gives `keep`."""
+    """Samples to encode; those of its first `warm` frames are another block's, it gives `keep`.
+
+    Where an encoder goes on from the block before, it has seen a little of this one: then `warm` is negative.
+    """
 
     slices: list[Slice]
     warm: int
@@ -92,6 +96,8 @@ class Blockwise:
         self._frames, self._setting, self._pool, self._threads = frames, setting, pool, threads
         self._block_frames, self._warm_frames = block_frames, warm_frames
         self._frame_samples = 1152 if setting.rate >= 32000 else 576
+        self._only = Encoder(setting, is_part=True) if threads == 1 else None
+        self._left: list[bytes] = []  # frames that it gave out, of the next block
         self._sizes: list[int] = []
         self._stream: Stream | None = None
         self._version = b""
@@ -100,6 +106,8 @@ class Blockwise:
         """See Encoding."""
         coming: deque[Future[list[bytes]]] = deque()
         for block in self._blocks():
+            if self._only and coming:
+                yield self._laid(coming.popleft().result())
             coming.append(self._pool.submit(self._encoded, block))
             del block  # or it would be held while the next one grows
             while coming and (coming[0].done() or len(coming) > self._threads):
@@ -126,7 +134,8 @@ class Blockwise:
             if count >= (warm + self._block_frames + _TAIL_FRAMES + 1) * self._frame_samples:
                 end = (warm + self._block_frames + _TAIL_FRAMES) * self._frame_samples
                 block = Block(list(_within(held, 0, end)), warm, self._block_frames)
-                begin = max(0, warm + self._block_frames - self._warm_frames)
+                seen = _TAIL_FRAMES if self._only else -self._warm_frames
+                begin = max(0, warm + self._block_frames + seen)
                 held = list(_within(held, begin * self._frame_samples, count))
                 count -= begin * self._frame_samples
                 warm = warm + self._block_frames - begin
@@ -135,17 +144,25 @@ class Blockwise:
         yield Block(held, warm, None)
 
     def _encoded(self, block: Block) -> list[bytes]:
+        if self._only:
+            self._left += self._fed(self._only, block)
+            end = len(self._left) if block.keep is None else block.keep
+            frames, self._left = self._left[:end], self._left[end:]
+        else:
+            with Encoder(self._setting, is_part=True) as encoder:
+                frames = self._fed(encoder, block)
+            frames = frames[block.warm : None if block.keep is None else block.warm + block.keep]
+        return Stream(frames[0]).repacked(frames)
+
+    def _fed(self, encoder: Encoder, block: Block) -> list[bytes]:
         made = bytearray()
-        with Encoder(self._setting, is_part=True) as encoder:
-            for frame, start, stop in block.slices:
-                left, right = (frame.planes[channel].buffer_ptr + _SAMPLE_BYTES * start for channel in (0, -1))
-                made += encoder.feed(left, right, stop - start)
-            if block.keep is None:
-                made += encoder.flush()
-            self._version = encoder.version
-        stream = Stream(bytes(made[:4]))
-        end = None if block.keep is None else block.warm + block.keep
-        return stream.repacked(stream.split(bytes(made))[block.warm : end])
+        for frame, start, stop in block.slices:
+            left, right = (frame.planes[channel].buffer_ptr + _SAMPLE_BYTES * start for channel in (0, -1))
+            made += encoder.feed(left, right, stop - start)
+        if block.keep is None:
+            made += encoder.flush()
+        self._version = encoder.version
+        return Stream(bytes(made[:4])).split(bytes(made)) if made else []
 
     def _laid(self, frames: list[bytes]) -> bytes:
         place = b""

@@ -88,7 +88,7 @@ def test_a_silence_is_not_too_long_to_know_what_came_before_it(rate: int) -> Non
     source = [array.array("i", noise + [0] * 70 * frame + [value // 1000 for value in noise])]
 
     def decoded(block: int, warm: int) -> object:
-        making = Blockwise(frames(source, rate), Setting(rate, 1), POOL, 1, block_frames=block, warm_frames=warm)
+        making = Blockwise(frames(source, rate), Setting(rate, 1), POOL, 2, block_frames=block, warm_frames=warm)
         return media.decoded(made(making))
 
     whole = decoded(WHOLE, WARM_FRAMES)
@@ -96,11 +96,13 @@ def test_a_silence_is_not_too_long_to_know_what_came_before_it(rate: int) -> Non
     assert decoded(165, 64) != whole  # which begins in the silence
 
 
-def test_the_bytes_do_not_depend_on_the_number_of_threads() -> None:
-    source, setting = sound(400_000, 2, 1), Setting(48_000, 2)
+@pytest.mark.parametrize("samples", [400_000, *(132 * 1152 + more for more in (-1, 0, 1))])
+def test_the_bytes_do_not_depend_on_the_number_of_threads(samples: int) -> None:
+    source = sound(samples, 2, 1)
 
     one, three = (
-        made(Blockwise(frames(source, 48_000), setting, POOL, threads, block_frames=130)) for threads in (1, 3)
+        made(Blockwise(frames(source, 48_000), Setting(48_000, 2), POOL, threads, block_frames=130))
+        for threads in (1, 3)
     )
 
     assert one == three
