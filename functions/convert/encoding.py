@@ -94,9 +94,10 @@ class Blockwise:
     ) -> None:
         self.samples = 0
         self._frames, self._setting, self._pool, self._threads = frames, setting, pool, threads
-        self._block_frames, self._warm_frames = block_frames, warm_frames
+        self._block_frames = block_frames
         self._frame_samples = 1152 if setting.rate >= 32000 else 576
         self._only = Encoder(setting, is_part=True) if threads == 1 else None
+        self._overlap = -_TAIL_FRAMES if self._only else warm_frames  # of a block and the one before
         self._left: list[bytes] = []  # frames that it gave out, of the next block
         self._sizes: list[int] = []
         self._stream: Stream | None = None
@@ -134,8 +135,7 @@ class Blockwise:
             if count >= (warm + self._block_frames + _TAIL_FRAMES + 1) * self._frame_samples:
                 end = (warm + self._block_frames + _TAIL_FRAMES) * self._frame_samples
                 block = Block(list(_within(held, 0, end)), warm, self._block_frames)
-                seen = _TAIL_FRAMES if self._only else -self._warm_frames
-                begin = max(0, warm + self._block_frames + seen)
+                begin = max(0, warm + self._block_frames - self._overlap)
                 held = list(_within(held, begin * self._frame_samples, count))
                 count -= begin * self._frame_samples
                 warm = warm + self._block_frames - begin
