@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from functions.common import runs
 from tests.clients import Keys
 from tests.fakes import FakeMongo, FakePublisher
+from tests.unit.converting import World
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,9 @@ def mongo() -> FakeMongo:
 @pytest.fixture
 def publisher() -> FakePublisher:
     return FakePublisher()
+
+
+@pytest.fixture
+def convert_world(mongo: FakeMongo, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(runs, "PAUSE_SECONDS", 0)
+    return World(mongo, publisher)
